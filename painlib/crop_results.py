@@ -1,0 +1,68 @@
+"""What `01_crop` left for the stages after it: which recordings are whole, how faces were cut, pose tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from painlib.cohort import Recording
+from painlib.face_store import CameraFiles
+from painlib.faults import PainlibError
+from painlib.provenance import read_provenance
+from painlib.tables import read_table, write_csv
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SUMMARY_NAME = "summary.csv"
+
+
+def write_summary(summary: pd.DataFrame, workdir: Path) -> Path:
+    """Keep the summary of `extract_cohort`, one row a camera that succeeded: the list that later stages go by."""
+    return write_csv(summary.drop(columns=["seconds", "resumed"]), workdir / "faces" / SUMMARY_NAME)
+
+
+def finished_recordings(recordings: Sequence[Recording], workdir: Path) -> list[Recording]:
+    """The recordings all of whose cameras went through `01_crop`.
+
+    One whose video failed is left out with all its cameras: half of its faces would be another measurement. Raises
+    `PainlibError` where none is left, or `01_crop` has not run.
+    """
+    import pandas as pd
+
+    path = Path(workdir) / "faces" / SUMMARY_NAME
+    if not path.is_file():
+        raise PainlibError(f"Expected the summary of stage 01_crop, found none: {path}. Run 01_crop first.")
+    table = pd.read_csv(path, dtype={"recording": str, "camera": str}, keep_default_na=False)
+    there = set(zip(table["recording"], table["camera"], strict=True))
+    whole = [
+        recording
+        for recording in recordings
+        if all((recording.name, camera.camera) in there for camera in recording.cameras)
+    ]
+    if not whole:
+        raise PainlibError(
+            f"Expected recordings that went through stage 01_crop, found none of {len(recordings)}: {path}. "
+            "Run 01_crop again and read its faults."
+        )
+    return whole
+
+
+def read_crop_facts(workdir: Path) -> dict[str, float | int | str]:
+    """`crop_px`, `border` and `likelihood_threshold` that the faces under `workdir` were cut with."""
+    record = read_provenance("crop", workdir)
+    names = ("crop_px", "border", "likelihood_threshold")
+    facts = (record or {}).get("facts", {})
+    if any(name not in facts for name in names):
+        raise PainlibError(f"Expected the record of stage 01_crop in {workdir}, found none that is finished. Run it first.")
+    return {name: facts[name] for name in names}
+
+
+def iter_poses(recordings: Sequence[Recording], workdir: Path) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:
+    """((recording, camera), table "pose") of every camera that has one, one at a time."""
+    for recording in recordings:
+        for video in recording.cameras:
+            files = CameraFiles(Path(workdir), recording.name, video.camera)
+            if files.pose.is_file():
+                yield (recording.name, video.camera), read_table(files.pose, "pose")

@@ -1,0 +1,241 @@
+"""From video to faces, in one pass: decode, shrink, find nose and eyes, apply the rules, cut, store."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+
+from painlib.cohort import CameraVideo
+from painlib.crop import Border, apply_rules, cut_square, find_centres, place_square
+from painlib.face_points import (
+    POINT_COLUMNS,
+    FindPoints,
+    Network,
+    Settings,
+    ask_network,
+    describe_video,
+    gather_batches,
+    look_up,
+    read_pose,
+    read_trackers,
+)
+from painlib.face_store import CameraFiles, empty_index, is_blob_whole
+from painlib.faults import PainlibError
+from painlib.fingerprints import fingerprint, fingerprint_file
+from painlib.pose_labels import KEYPOINTS
+from painlib.tables import is_disk_full, read_fingerprint, read_table, write_table, write_whole
+from painlib.timeline import Timeline, load_timelines
+from painlib.video import Frame, read_frames
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FORMAT = 1  # of pose and faces on disk: raised when the same videos and parameters would give other files
+FACE_ROW = np.dtype(
+    [
+        ("frame", "i8"),
+        ("time_s", "f8"),
+        ("rule", "i1"),
+        ("centre_x", "f8"),
+        ("centre_y", "f8"),
+        ("offset", "i8"),
+        ("length", "i8"),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Cutting:
+    """How faces are cut: likelihood of a seen point, side in px, rule at the border, JPEG quality."""
+
+    threshold: float
+    crop_px: int
+    border: Border
+    quality: int
+
+
+def extract_camera(
+    video: CameraVideo,
+    workdir: str | Path,
+    *,
+    params: Settings,
+    network: Network | None,
+    threshold: float,
+    crop_px: int,
+    on_progress: Callable[[int], None] = lambda n_frames: None,
+) -> dict[str, Any]:
+    """Write pose and faces of one recording and camera under `workdir` (tables "pose" and "faces", JPEGs).
+
+    `threshold`: likelihood from which a point is seen; `crop_px`: side of the square, px of the original.
+    With `pose_source` "tracker" the points come from the cohort's `pose` files, else from `network`. What
+    is there with the same fingerprint is not made again; another threshold, side, border rule or quality
+    does not run the network again. Memory does not grow with the length of the video, but for the tables'
+    rows.
+
+    Returns recording, subject, camera, n_frames, rule_1 to rule_3 (frames in which it held), n_faces
+    (stored), n_dropped (left out at the border), seconds, resumed (all was there already).
+    """
+    begin = time.monotonic()
+    files = CameraFiles(Path(workdir), video.recording, video.camera)
+    cutting = Cutting(threshold, crop_px, params.border, params.jpeg_quality)
+    pose_mark = _mark_pose(video, params, network)
+    faces_mark = fingerprint("faces", FORMAT, pose_mark, cutting)
+    pose_there = read_fingerprint(files.pose) == pose_mark
+    resumed = pose_there and read_fingerprint(files.index) == faces_mark and is_blob_whole(files)
+    if not resumed:
+        # Nothing stale stays, whatever happens now; and no index stands beside another index's blob.
+        files.index.unlink(missing_ok=True)
+        if not pose_there:
+            files.pose.unlink(missing_ok=True)
+        lines = load_timelines(video.parts)
+        if pose_there:
+            find_points = look_up(*read_pose(files.pose))
+        elif params.pose_source == "tracker":
+            find_points = look_up(*read_trackers(video, lines, params))
+        else:
+            find_points = ask_network(network, params)
+        pose, index = _store_faces(video, lines, find_points, params, cutting, files, on_progress)
+        if not pose_there:
+            write_table(pose, files.pose, "pose", pose_mark)
+        write_table(index, files.index, "faces", faces_mark)
+    else:
+        pose, index = read_table(files.pose, "pose"), read_table(files.index, "faces")
+    summary = _summarise(video, pose, len(index), threshold)
+    on_progress(summary["n_frames"])
+    return {**summary, "seconds": time.monotonic() - begin, "resumed": resumed}
+
+
+def _mark_pose(video: CameraVideo, params: Settings, network: Network | None) -> str:
+    sources: list[Any]
+    if params.pose_source == "tracker":
+        if len(video.pose) != len(video.parts):
+            raise PainlibError(
+                f"Expected a tracker file for each of the {len(video.parts)} video files of "
+                f"{describe_video(video)}, got {len(video.pose)}. Fill the column `pose`, or choose another "
+                "`pose_source`."
+            )
+        _check_files(video.pose, "`pose`")
+        sources = [[fingerprint_file(path) for path in video.pose], params.point_names, params.individual]
+    elif network is None:
+        raise PainlibError(f"Expected a pose network for `pose_source` '{params.pose_source}', got none.")
+    else:
+        sources = [network.fingerprint, params.pose_width, params.pose_height]
+    _check_files([part.path for part in video.parts], "`video`")
+    parts = [(fingerprint_file(part.path), part.start_s, part.end_s) for part in video.parts]
+    who = (video.recording, video.subject, video.camera, video.offset_s)
+    return fingerprint("pose", FORMAT, who, parts, params.pose_source == "tracker", sources)
+
+
+def _store_faces(
+    video: CameraVideo,
+    lines: list[Timeline],
+    find_points: FindPoints,
+    params: Settings,
+    cutting: Cutting,
+    files: CameraFiles,
+    on_progress: Callable[[int], None],
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Write the blob; returns the tables "pose" and "faces", which are not written yet."""
+    stretches = [
+        line.find_stretch(part.start_s, part.end_s) for part, line in zip(video.parts, lines, strict=True)
+    ]
+    n_expected = sum(end - first for first, end in stretches)
+    numbers: list[int] = []
+    times: list[float] = []
+    points, faces, written = [], [], 0
+    with write_whole(files.blob) as temporary:
+        try:
+            with open(temporary, "wb") as blob:
+                for batch in gather_batches(read_frames(video.parts, video.offset_s, lines), params):
+                    numbers.extend(frame.number for frame in batch)
+                    times.extend(frame.time_s for frame in batch)
+                    points.append(find_points(batch))
+                    faces.append(_cut_batch(batch, points[-1], cutting, blob, written, describe_video(video)))
+                    written += int(faces[-1]["length"].sum())
+                    on_progress(len(numbers))
+        except OSError as error:
+            if not is_disk_full(error):
+                raise
+            need = written / max(len(numbers), 1) * n_expected / 1e6
+            raise PainlibError(
+                f"The disk is full: the faces of {describe_video(video)} need about {max(need, 1):.0f} MB in "
+                f"{files.blob.parent}, {written / 1e6:.0f} MB fitted. Free some space there, or choose a "
+                "`workdir` on another disk, and run again; what was finished before is kept."
+            ) from error
+    return _pose_table(numbers, times, points), _index_table(video, cutting, faces)
+
+
+def _cut_batch(
+    batch: list[Frame], points: np.ndarray, cutting: Cutting, blob: BinaryIO, offset: int, name: str
+) -> np.ndarray:
+    """Append the batch's faces to the blob; returns their rows of the index. Empties `batch`."""
+    try:
+        rules = apply_rules(points[:, :, 2], cutting.threshold)
+        centres = find_centres(points[:, :, :2], rules)
+    except PainlibError as error:
+        raise PainlibError(f"{name}, frames {batch[0].number} to {batch[-1].number}: {error}") from error
+    rows = []
+    for rule, centre in zip(rules, centres, strict=True):
+        frame = batch.pop(0)  # its full image is made only where a face is cut, and not kept
+        corner = place_square(centre, cutting.crop_px, *frame.size, cutting.border) if rule else None
+        if corner is not None:
+            jpeg = _encode(cut_square(frame.image, corner, cutting.crop_px), cutting.quality)
+            blob.write(jpeg)
+            middle = (corner[0] + cutting.crop_px // 2, corner[1] + cutting.crop_px // 2)
+            rows.append((frame.number, frame.time_s, rule, *middle, offset, len(jpeg)))
+            offset += len(jpeg)
+    return np.array(rows, dtype=FACE_ROW)
+
+
+def _encode(face: np.ndarray, quality: int) -> bytes:
+    import cv2
+
+    # Full colour resolution: a coat has little colour, so it costs few bytes, and small faces keep theirs.
+    settings = [cv2.IMWRITE_JPEG_QUALITY, quality]
+    settings += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+    return cv2.imencode(".jpg", cv2.cvtColor(face, cv2.COLOR_RGB2BGR), settings)[1].tobytes()
+
+
+def _pose_table(numbers: list[int], times: list[float], points: list[np.ndarray]) -> pd.DataFrame:
+    import pandas as pd
+
+    table = pd.DataFrame(np.concatenate(points).reshape(len(numbers), -1), columns=POINT_COLUMNS)
+    table.insert(0, "frame", np.array(numbers, np.int64))
+    table.insert(1, "time_s", np.array(times, np.float64))
+    return table
+
+
+def _index_table(video: CameraVideo, cutting: Cutting, faces: list[np.ndarray]) -> pd.DataFrame:
+    import pandas as pd
+
+    rows = np.concatenate(faces)
+    if not len(rows):
+        return empty_index()
+    who = {"recording": video.recording, "subject": video.subject, "camera": video.camera}
+    columns = {name: rows[name] for name in FACE_ROW.names or ()}
+    return pd.DataFrame({**columns, **who, "size_px": cutting.crop_px})
+
+
+def _summarise(video: CameraVideo, pose: pd.DataFrame, n_faces: int, threshold: float) -> dict[str, Any]:
+    likelihood = pose[[f"{point}_likelihood" for point in KEYPOINTS]].to_numpy()
+    held = np.bincount(apply_rules(likelihood, threshold), minlength=4)
+    return {
+        "recording": video.recording,
+        "subject": video.subject,
+        "camera": video.camera,
+        "n_frames": len(likelihood),
+        **{f"rule_{rule}": int(held[rule]) for rule in (1, 2, 3)},
+        "n_faces": n_faces,
+        "n_dropped": int(held[1:].sum()) - n_faces,
+    }
+
+
+def _check_files(paths: Sequence[str], column: str) -> None:
+    for path in paths:
+        if not Path(path).is_file():
+            raise PainlibError(f"Found no file: {path}. Mend the column {column}, or copy the file there.")

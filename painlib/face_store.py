@@ -1,0 +1,217 @@
+"""Faces on disk: one blob of JPEGs a recording and camera, its index, and random access by row.
+
+The index says where each JPEG lies in the blob, which frame it is from, which rule held, and where its
+square lay: the square's first column is `centre_x - size_px // 2`, its first row `centre_y - size_px // 2`
+(see `place_square`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from painlib.faults import PainlibError
+from painlib.fingerprints import fingerprint
+from painlib.progress import report_progress
+from painlib.schemas import SCHEMAS
+from painlib.tables import read_fingerprint, read_table, write_whole
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CHUNK = 256  # faces decoded before they are written
+# OpenCV decodes a JPEG at 1/2, 1/4 or 1/8 of its size for a fraction of the time.
+REDUCED = {8: "IMREAD_REDUCED_COLOR_8", 4: "IMREAD_REDUCED_COLOR_4", 2: "IMREAD_REDUCED_COLOR_2"}
+REMEDY = "Run stage 01_crop again (`painlib run PARAMS --from crop`)."
+
+
+@dataclass(frozen=True)
+class CameraFiles:
+    """Where pose and faces of one recording and camera lie under the working folder."""
+
+    workdir: Path
+    recording: str
+    camera: str
+
+    @property
+    def pose(self) -> Path:
+        """Table of schema "pose"."""
+        return self.workdir / "pose" / f"{self.recording}_{self.camera}.parquet"
+
+    @property
+    def blob(self) -> Path:
+        """JPEGs, one after the other."""
+        return self.workdir / "faces" / f"{self.recording}_{self.camera}.jpgs"
+
+    @property
+    def index(self) -> Path:
+        """Table of schema "faces"; written last, so where it is, the rest is."""
+        return self.blob.with_suffix(".parquet")
+
+
+class Jpeg(NamedTuple):
+    """One face as it is stored, the side of its image in px, and the file it is from."""
+
+    content: bytes
+    size_px: int
+    blob: Path
+
+
+class FaceStore:
+    """The faces under a working folder: of the recordings named, or of all that are there.
+
+    Row `i` of `index` (schema "faces"; order: recording, camera, frame) is face `i` of `read`.
+    """
+
+    def __init__(self, workdir: str | Path, recordings: Iterable[str] | None = None) -> None:
+        import pandas as pd
+
+        self.folder = Path(workdir) / "faces"
+        wanted = None if recordings is None else set(recordings)
+        self._blobs: list[Path] = []
+        tables, marks = [], []
+        for path in sorted(self.folder.glob("*.parquet")):
+            if wanted is not None and not any(path.name.startswith(f"{name}_") for name in wanted):
+                continue
+            table = read_table(path, "faces")
+            if len(table) and (wanted is None or table["recording"].iloc[0] in wanted):
+                blob = path.with_suffix(".jpgs")
+                expected, got = _count_bytes(blob, table)
+                if got < expected:
+                    raise PainlibError(f"Expected {expected} bytes of faces, got {got}: {blob}. {REMEDY}")
+                tables.append(table.assign(blob=len(self._blobs)))
+                self._blobs.append(blob)
+                marks.append(read_fingerprint(path))
+        together = pd.concat(tables, ignore_index=True) if tables else empty_index().assign(blob=0)
+        together = together.sort_values(["recording", "camera", "frame"], kind="stable", ignore_index=True)
+        self._blob_of = together.pop("blob").to_numpy(np.int64)
+        self._offsets, self._lengths, self._sizes = together[["offset", "length", "size_px"]].to_numpy().T
+        self._marks = marks
+        self.index: pd.DataFrame = together
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def read(self, rows: Sequence[int] | np.ndarray) -> list[np.ndarray]:
+        """Faces by row position, each (size_px, size_px, 3) uint8 RGB, in the order asked for."""
+        return [_decode(jpeg) for jpeg in self.read_jpegs(rows)]
+
+    def mark_rows(self, rows: Sequence[int] | np.ndarray) -> str:
+        """Fingerprint of these faces: what they were made from, and which they are."""
+        rows = np.asarray(rows, np.int64)
+        places = np.stack([self._blob_of[rows], self._offsets[rows], self._lengths[rows]])
+        return fingerprint(self._marks, hashlib.sha256(places.tobytes()).hexdigest())
+
+    def read_jpegs(self, rows: Sequence[int] | np.ndarray) -> list[Jpeg]:
+        """The faces undecoded; each file is opened once and read forwards."""
+        rows = np.asarray(rows, np.int64)
+        blobs, offsets, lengths = self._blob_of[rows], self._offsets[rows], self._lengths[rows]
+        found = [b""] * len(rows)
+        forwards = np.lexsort((offsets, blobs))
+        for blob in np.unique(blobs):
+            with open(self._blobs[blob], "rb") as file:
+                for place in forwards[blobs[forwards] == blob]:
+                    file.seek(int(offsets[place]))
+                    found[place] = file.read(int(lengths[place]))
+        return [
+            Jpeg(content, int(size), self._blobs[blob])
+            for content, size, blob in zip(found, self._sizes[rows], blobs, strict=True)
+        ]
+
+
+def is_blob_whole(files: CameraFiles) -> bool:
+    """Whether blob and index are there and the blob holds every face of the index."""
+    if not (files.blob.is_file() and files.index.is_file()):
+        return False
+    expected, got = _count_bytes(files.blob, read_table(files.index, "faces"))
+    return got >= expected
+
+
+def empty_index() -> pd.DataFrame:
+    """An index without faces, its columns typed."""
+    import pandas as pd
+
+    types = {name: column.dtype for name, column in SCHEMAS["faces"].columns.items()}
+    return pd.DataFrame({name: pd.Series(dtype=object if of == "str" else of) for name, of in types.items()})
+
+
+def load_network_inputs(
+    store: FaceStore, rows: Sequence[int] | np.ndarray, input_px: int, cache: str | Path
+) -> np.ndarray:
+    """Faces by row position at the network's input size: (n_rows, input_px, input_px, 3) uint8 RGB, read
+    from disk.
+
+    Each is decoded once, at the smallest scale that is not below `input_px`, then area-averaged. They are
+    kept in the file `cache` (.npy, with a .json beside it that says what it was made from) and made again
+    when that changed. Memory does not grow with the number of faces.
+    """
+    rows = np.asarray(rows, np.int64)
+    cache = Path(cache).with_suffix(".npy")
+    note = cache.with_suffix(".json")
+    mark = fingerprint("network inputs", 1, store.mark_rows(rows), input_px)
+    shape = (len(rows), input_px, input_px, 3)
+    if not len(rows):
+        return np.empty(shape, np.uint8)
+    if not _is_current(cache, note, mark):
+        with write_whole(cache) as temporary:
+            with open(temporary, "wb") as file:
+                header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+                np.lib.format.write_array_header_1_0(file, header)
+                for chunk in _decode_chunks(store, rows, input_px):
+                    file.write(chunk)
+            note.unlink(missing_ok=True)
+        with write_whole(note) as temporary:
+            temporary.write_text(json.dumps({"fingerprint": mark, "shape": shape}), encoding="utf-8")
+    return np.load(cache, mmap_mode="r")
+
+
+def _count_bytes(blob: Path, index: pd.DataFrame) -> tuple[int, int]:
+    """Bytes that the index asks for, and bytes that are there."""
+    expected = int((index["offset"] + index["length"]).max()) if len(index) else 0
+    return expected, blob.stat().st_size if blob.is_file() else 0
+
+
+def _is_current(cache: Path, note: Path, mark: str) -> bool:
+    try:
+        return cache.is_file() and json.loads(note.read_text(encoding="utf-8"))["fingerprint"] == mark
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _decode_chunks(store: FaceStore, rows: np.ndarray, input_px: int) -> Iterator[bytes]:
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for begin in range(0, len(rows), CHUNK):
+            report_progress("Faces at input size", begin, len(rows))
+            jpegs = store.read_jpegs(rows[begin : begin + CHUNK])
+            yield np.stack(list(pool.map(partial(_decode, input_px=input_px), jpegs))).tobytes()
+    report_progress("Faces at input size", len(rows), len(rows))
+
+
+def _decode(jpeg: Jpeg, input_px: int | None = None) -> np.ndarray:
+    """RGB image of a JPEG, at its own size or at `input_px`."""
+    import cv2
+
+    flag = cv2.IMREAD_COLOR
+    if input_px is not None:
+        flag = next(
+            (getattr(cv2, name) for by, name in REDUCED.items() if jpeg.size_px // by >= input_px), flag
+        )
+    image = cv2.imdecode(np.frombuffer(jpeg.content, np.uint8), flag) if jpeg.content else None
+    if image is None:
+        raise PainlibError(
+            f"Expected a JPEG, got {len(jpeg.content)} bytes that are none: {jpeg.blob}. {REMEDY}"
+        )
+    if input_px is not None and image.shape[0] != input_px:
+        shrinks = image.shape[0] > input_px
+        method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        image = cv2.resize(image, (input_px, input_px), interpolation=method)
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)

@@ -1,0 +1,91 @@
+"""What each stage reads: the one list that notebooks record and `painlib run` compares."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from painlib.params import CropParams, PredictParams, StageParams, StatisticsParams, TrainParams
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def stage_inputs(params: StageParams) -> list[Path]:
+    """The files that a stage with these parameters reads, in an order that repeats.
+
+    The cohort table first; then videos, labels, network or tracker files for 01_crop; later the declared
+    tables of the stages before, not their records: a stage run anew with the same result makes nothing stale.
+    Files that are not there yet are named too where the stage cannot do without them.
+    """
+    if isinstance(params, CropParams):
+        files = _crop_inputs(params)
+    elif isinstance(params, TrainParams):
+        files = _list_faces(params.workdir)
+    elif isinstance(params, PredictParams):
+        files = [*_list_faces(params.workdir), *_list_folder(params.model or params.workdir / "model")]
+    elif isinstance(params, StatisticsParams):
+        files = [
+            Path(name) if name else params.workdir / "predictions" / "minutes.parquet"
+            for name in params.minutes
+        ]
+        files += [params.treatment_key] if params.treatment_key else []
+    else:
+        raise TypeError(f"expected the parameters of a stage, got {type(params).__name__}")
+    return list(dict.fromkeys([params.cohort, *files]))
+
+
+def _crop_inputs(params: CropParams) -> list[Path]:
+    from painlib.cohort import load_cohort, video_rows
+
+    rows = video_rows(load_cohort(params.cohort))
+    files = _local_files(rows["video"])
+    if params.pose_source == "tracker":
+        files += _local_files(rows["pose"])
+    elif params.pose_source == "train" and params.labels:
+        files += _list_labels(params.labels)
+    elif params.pose_source == "network" and params.pose_network:
+        files += _list_folder(params.pose_network)
+    return files
+
+
+def _local_files(names: pd.Series) -> list[Path]:
+    """Paths without the URLs, which have no file to compare."""
+    return [Path(name) for name in names if name and "://" not in name]
+
+
+def _list_labels(labels: Path) -> list[Path]:
+    """A table of labelled frames with the files it names, or the labels of a DeepLabCut project."""
+    project = labels.parent if labels.name == "config.yaml" else labels
+    if project.is_dir():
+        return [project / "config.yaml", *sorted(project.glob("labeled-data/*/CollectedData_*.*"))]
+    if not labels.is_file():
+        return [labels]
+    with open(labels, newline="", encoding="utf-8-sig") as file:
+        rows = list(csv.DictReader(file))
+    named = {(folder, row.get(folder[:-1]) or "") for row in rows for folder in ("images", "videos")}
+    places = [
+        place
+        for folder, name in sorted(named)
+        if name.strip()
+        for place in (labels.parent / name.strip(), labels.parent / folder / name.strip())
+    ]
+    return [labels, *(place for place in places if place.is_file())]
+
+
+def _list_faces(workdir: Path) -> list[Path]:
+    """The face tables of 01_crop; each names the crops beside it by offset and length."""
+    return sorted((workdir / "faces").glob("*.parquet"))
+
+
+def _list_folder(path: Path) -> list[Path]:
+    """Weights and configurations of a model folder or project; a file brings those that lie beside it."""
+    kinds = (".safetensors", ".json", ".yaml", ".pt")
+    folder = path if path.is_dir() else path.parent
+    found = [
+        file for file in sorted(folder.rglob("*")) if file.suffix in kinds and not file.name.startswith(".")
+    ]
+    if path.is_file():
+        return [path, *(file for file in found if file.parent == folder and file.suffix != path.suffix)]
+    return found or [path]

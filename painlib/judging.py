@@ -1,0 +1,73 @@
+"""A model over a cohort: every face of every recording judged, cameras fused, minutes counted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from painlib.cohort import Recording
+from painlib.crop_results import iter_poses
+from painlib.face_store import FaceStore, load_network_inputs
+from painlib.fingerprints import fingerprint
+from painlib.fusion import fuse_recording, summarise_minutes
+from painlib.model import PainNet
+from painlib.model_card import ModelCard
+from painlib.param_models import PredictParams
+from painlib.prediction import mark_trained, predict_recording
+from painlib.progress import track
+from painlib.tables import read_fingerprint, read_table, write_table
+
+FORMAT = 1  # raised when the same faces and model would give another table
+
+
+def judge_recordings(
+    recordings: Sequence[Recording], net: PainNet, card: ModelCard, params: PredictParams
+) -> pd.DataFrame:
+    """The table `frames` of all recordings: one row a face.
+
+    Each recording's part is kept in `predictions/recordings/` and reused while its faces and the model are the same,
+    so that a killed run goes on with the recording it was in.
+    """
+    folder = params.workdir / "predictions" / "recordings"
+    parts = [
+        _judge_recording(recording, net, card, params, folder)
+        for recording in track(recordings, len(recordings), "Judging recordings")
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _judge_recording(
+    recording: Recording, net: PainNet, card: ModelCard, params: PredictParams, folder: Path
+) -> pd.DataFrame:
+    store = FaceStore(params.workdir, [recording.name])
+    part = folder / f"{recording.name}.parquet"
+    mark = fingerprint("frames", FORMAT, card.weights_sha256, store.mark_rows(range(len(store))))
+    if read_fingerprint(part) == mark:
+        return read_table(part, "frames")
+    cache = folder / f"{recording.name}.npy"
+    inputs = load_network_inputs(store, range(len(store)), card.architecture.input_px, cache)
+    frames = predict_recording(net, card, store.index, inputs, params.batch, params.device)
+    write_table(frames, part, "frames", mark)
+    for leftover in (cache, cache.with_suffix(".json")):
+        leftover.unlink(missing_ok=True)
+    return frames
+
+
+def summarise_recordings(
+    recordings: Sequence[Recording],
+    frames: pd.DataFrame,
+    workdir: Path,
+    card: ModelCard,
+    min_coverage: float,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The tables `timepoints` and `minutes` of all recordings, from the table `frames` and the frames filmed."""
+    timepoints, minutes = [], []
+    for recording in track(recordings, len(recordings), "Fusing cameras"):
+        filmed = {camera: pose[["frame", "time_s"]] for (_, camera), pose in iter_poses([recording], workdir)}
+        trained_on = bool(mark_trained([recording.subject], card)[0])
+        judged = frames[frames["recording"] == recording.name]
+        timepoints.append(fuse_recording(recording, judged, filmed, trained_on))
+        minutes.append(summarise_minutes(recording, timepoints[-1], min_coverage))
+    return pd.concat(timepoints, ignore_index=True), pd.concat(minutes, ignore_index=True)

@@ -1,0 +1,77 @@
+"""Pain and no pain, face by face."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+import pandas as pd
+import torch
+
+from painlib.faults import PainlibError
+from painlib.model import LABELS, ModelCard, PainNet, choose_device
+from painlib.progress import track
+
+
+def predict_faces(
+    net: PainNet,
+    inputs: np.ndarray,
+    batch: int,
+    device: str = "auto",
+    *,
+    rows: np.ndarray | None = None,
+    description: str = "Judging faces",
+) -> np.ndarray:
+    """Probabilities (n, n_outputs) float64, rows sum to 1, for faces `inputs` (n, px, px, 3) uint8 RGB.
+
+    `rows`: judge these positions of `inputs` only, in this order. Computed in float32 whatever training used;
+    a batch at a time, so memory does not grow with n. The network is moved to `device` and left in evaluation
+    mode.
+    """
+    px = net.architecture.input_px
+    if inputs.dtype != np.uint8 or inputs.shape[1:] != (px, px, 3):
+        raise PainlibError(
+            f"This network judges faces (n, {px}, {px}, 3) uint8, got {inputs.shape} {inputs.dtype}: make "
+            "them with the `input_px` of the model's card."
+        )
+    place = choose_device(device)
+    net.to(place).to(memory_format=torch.channels_last).eval()
+    n_faces = len(inputs) if rows is None else len(rows)
+    probabilities = np.empty((n_faces, net.architecture.n_outputs))
+    with torch.inference_mode():
+        for start in track(range(0, n_faces, batch), description=description):
+            chosen = slice(start, start + batch) if rows is None else rows[start : start + batch]
+            # A copy: torch takes no read-only memory map.
+            faces = torch.from_numpy(np.array(inputs[chosen])).permute(0, 3, 1, 2)
+            probabilities[start : start + batch] = net.probabilities(faces.to(place)).numpy()
+    return probabilities
+
+
+def predict_recording(
+    net: PainNet,
+    card: ModelCard,
+    faces: pd.DataFrame,
+    inputs: np.ndarray,
+    batch: int,
+    device: str = "auto",
+) -> pd.DataFrame:
+    """Rows of the table `frames` for one recording.
+
+    `faces` are its rows of the face index, `inputs` (n, px, px, 3) uint8 the same faces in the same order.
+    `trained_on` marks an animal that the card names among its training animals: its probabilities say nothing
+    about how the network does on new animals.
+    """
+    if tuple(card.labels) != LABELS:
+        raise PainlibError(f"Expected a model with the outputs {LABELS}, got {card.labels}.")
+    if len(faces) != len(inputs):
+        raise PainlibError(f"Expected an input for each of {len(faces)} faces, got {len(inputs)}.")
+    probabilities = predict_faces(net, inputs, batch, device)
+    frames = faces[["recording", "subject", "camera", "frame", "time_s", "rule"]].reset_index(drop=True)
+    trained = mark_trained(frames["subject"], card)
+    return frames.assign(p_no_pain=probabilities[:, 0], p_pain=probabilities[:, 1], trained_on=trained)
+
+
+def mark_trained(subjects: Collection[str] | pd.Series, card: ModelCard) -> np.ndarray:
+    """(n,) bool: whether the model was trained on each animal."""
+    known = {animal.subject for animal in card.training_animals}
+    return np.array([subject in known for subject in subjects], dtype=bool)

@@ -1,0 +1,227 @@
+"""Provenance: what a stage was told, read and wrote; and whether what it wrote still stands."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, NamedTuple, Self
+
+from painlib.faults import PainlibError
+from painlib.fingerprints import fingerprint, fingerprint_file, to_plain
+from painlib.machine import describe_device, find_commit, find_version, list_versions
+from painlib.params import PATH_LISTS, StageParams, find_stage
+from painlib.stage_files import expand_files, fingerprint_inputs, name_path
+from painlib.tables import write_whole
+
+__all__ = [
+    "StageRun",
+    "StageStatus",
+    "find_commit",
+    "fingerprint",
+    "fingerprint_file",
+    "provenance_path",
+    "read_provenance",
+    "stage_status",
+    "start_stage",
+]
+
+
+class StageStatus(NamedTuple):
+    """Whether a stage's results stand, and why in words; a stage that finished with faults is `stale`."""
+
+    state: Literal["done", "stale", "missing"]
+    reason: str
+
+
+class StageRun:
+    """The record of one run of a stage, begun by `start_stage`; `finish` writes it.
+
+    Usable over a notebook's cells, or as a context manager that finishes when no error left it.
+    """
+
+    def __init__(self, stage: str, params: StageParams, inputs: Sequence[str | Path]) -> None:
+        self.stage = stage
+        self.path = provenance_path(stage, params.workdir)
+        self.faults: list[dict[str, str]] = []
+        self._params = params
+        self._facts: dict[str, Any] = {}
+        self._outputs: list[Path] = []
+        self._started = time.time()
+        self._inputs = fingerprint_inputs(stage, params, inputs)
+        # From here on old results may be half replaced: a killed run must not pass for a finished one.
+        self._write(finished=False)
+
+    def add_fault(self, recording: str, message: str) -> None:
+        """Keep what went wrong with one recording; the stage goes on with the others."""
+        self.faults.append({"recording": recording, "message": message})
+
+    def add_outputs(self, paths: Iterable[str | Path]) -> None:
+        """Name files or folders (all files in them) that this run wrote."""
+        self._outputs.extend(Path(path) for path in paths)
+
+    def record(self, **facts: Any) -> None:
+        """Keep facts worth knowing later, such as numbers of faces; JSON-able."""
+        self._facts.update(facts)
+
+    def finish(self) -> Path:
+        """Write the record, whole; gives its path."""
+        missing = [path for path in self._outputs if not path.exists()]
+        if missing:
+            names = ", ".join(map(str, missing))
+            raise PainlibError(f"Stage {self.stage} expected to have written these, found none: {names}")
+        self._write(finished=True)
+        return self.path
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self.finish()
+
+    def _write(self, finished: bool) -> None:
+        workdir = self._params.workdir
+        now = time.time()
+        record = {
+            "stage": self.stage,
+            "finished": finished,
+            "painlib": find_version(),
+            "commit": find_commit(),
+            "params": _plain_params(self._params),
+            "seed": self._params.seed,
+            "inputs": [{"path": name, "hash": found} for name, found in self._inputs.items()],
+            "outputs": [
+                {
+                    "path": name_path(file, workdir),
+                    "size": file.stat().st_size,
+                    "hash": fingerprint_file(file),
+                }
+                for file in expand_files(self._outputs)
+            ],
+            "device": describe_device(),
+            "versions": list_versions(),
+            "start": _clock(self._started),
+            "end": _clock(now) if finished else None,
+            "seconds": round(now - self._started, 3) if finished else None,
+            "facts": self._facts,
+            "faults": self.faults,
+        }
+        with write_whole(self.path) as temporary:
+            text = json.dumps(to_plain(record), indent=2, ensure_ascii=False)
+            temporary.write_text(text + "\n", encoding="utf-8", newline="\n")
+
+
+def start_stage(stage: str, params: StageParams, inputs: Sequence[str | Path] = ()) -> StageRun:
+    """Begin the record of a stage ('crop', 'train', ...); `inputs` are files or folders that it reads.
+
+    Of the cohort table only the columns that the stage uses count. Raises `PainlibError` for a missing input.
+    """
+    return StageRun(stage, params, inputs)
+
+
+def stage_status(stage: str, params: StageParams, inputs: Sequence[str | Path] = ()) -> StageStatus:
+    """Whether a stage's results stand for these parameters and inputs (the same as for `start_stage`)."""
+    record = read_provenance(stage, params.workdir)
+    if record is None:
+        return StageStatus("missing", "not run yet")
+    if not record.get("finished"):
+        return StageStatus("stale", f"started {record.get('start')}, not finished")
+    reason = (
+        _describe_version(record)
+        or _describe_params(record, params)
+        or _describe_inputs(record, stage, params, inputs)
+        or _describe_outputs(record, params.workdir)
+        or _describe_faults(record)
+    )
+    return StageStatus("stale", reason) if reason else StageStatus("done", f"finished {record['end']}")
+
+
+def read_provenance(stage: str, workdir: str | Path) -> dict[str, Any] | None:
+    """The record of a stage's last run, or None where there is none (or none that can be read)."""
+    try:
+        record = json.loads(provenance_path(stage, workdir).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def provenance_path(stage: str, workdir: str | Path) -> Path:
+    """Where a stage's record stands: <workdir>/provenance/01_crop.json."""
+    return Path(workdir) / "provenance" / f"{find_stage(stage).notebook}.json"
+
+
+def _plain_params(params: StageParams) -> dict[str, Any]:
+    """The parameters to compare; paths relative to the workdir, so that a moved project stays done."""
+    plain = {}
+    for name in type(params).model_fields:
+        value = getattr(params, name)
+        plain[name] = name_path(value, params.workdir) if isinstance(value, Path) else to_plain(value)
+    for name in PATH_LISTS:
+        if name in plain:
+            plain[name] = [name_path(Path(entry), params.workdir) if entry else "" for entry in plain[name]]
+    return plain
+
+
+def _describe_version(record: dict[str, Any]) -> str:
+    before, now = record.get("painlib"), find_version()
+    return f"painlib: {before} -> {now}" if before != now else ""
+
+
+def _describe_params(record: dict[str, Any], params: StageParams) -> str:
+    before, now = record.get("params", {}), _plain_params(params)
+    changes = []
+    for name in sorted({*before, *now}):
+        field = type(params).model_fields.get(name)
+        extra = field.json_schema_extra if field is not None else None
+        if isinstance(extra, dict) and extra.get("affects_result") is False:
+            continue
+        old, new = before.get(name, "(none)"), now.get(name, "(none)")
+        if old != new:
+            changes.append(f"parameter {name}: {json.dumps(old)} -> {json.dumps(new)}")
+    return "; ".join(changes)
+
+
+def _describe_inputs(
+    record: dict[str, Any], stage: str, params: StageParams, inputs: Sequence[str | Path]
+) -> str:
+    try:
+        now = fingerprint_inputs(stage, params, inputs)
+    except PainlibError as error:
+        return str(error)
+    before = {entry["path"]: entry["hash"] for entry in record.get("inputs", [])}
+    changes = [f"input {name} is new" for name in now if name not in before]
+    changes += [f"input {name} is gone" for name in before if name not in now]
+    changes += [f"input {name} changed" for name in now if name in before and now[name] != before[name]]
+    return _shorten(changes)
+
+
+def _describe_outputs(record: dict[str, Any], workdir: Path) -> str:
+    changes = []
+    for known in record.get("outputs", []):
+        path = workdir / known["path"]
+        if not path.is_file():
+            changes.append(f"output missing: {known['path']}")
+        elif path.stat().st_size != known["size"]:
+            changes.append(f"output {known['path']} changed: {known['size']} -> {path.stat().st_size} bytes")
+    return _shorten(changes)
+
+
+def _describe_faults(record: dict[str, Any]) -> str:
+    return _shorten(
+        [f"fault in {fault['recording']}: {fault['message']}" for fault in record.get("faults", [])]
+    )
+
+
+def _shorten(changes: list[str], most: int = 5) -> str:
+    more = [f"and {len(changes) - most} more"] if len(changes) > most else []
+    return "; ".join([*changes[:most], *more])
+
+
+def _clock(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).astimezone().isoformat(timespec="seconds")

@@ -1,0 +1,136 @@
+"""Who is compared with whom: windows of time, and one value an animal and group.
+
+The unit is the animal everywhere: several recordings of one animal in one group are averaged first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from painlib.faults import Faults, did_you_mean
+from painlib.fusion import window_means
+from painlib.stats.wording import ONE_RECORDING
+
+TRAINED_ON = "the model was trained on this animal"
+EXCLUDED_COLUMNS = ["group", "subject", "recording", "reason"]
+_MEASURES = ["mean_of_minutes", "pooled", "n_minutes", "n_minutes_nan", "n_minutes_absent", "coverage"]
+
+
+def post_minutes(minutes: pd.DataFrame) -> pd.DataFrame:
+    """The minutes from time zero on of recordings that are not `pre`."""
+    return minutes[(minutes["phase"] != "pre") & (minutes["minute"] >= 0)]
+
+
+def pre_minutes(minutes: pd.DataFrame, pre_window_min: float) -> pd.DataFrame:
+    """The last `pre_window_min` minutes before treatment, renumbered so that the last is minute -1.
+
+    They come from recordings of phase `pre`, and from before time zero of recordings filmed in one go.
+    """
+    before = minutes[(minutes["phase"] == "pre") | (minutes["minute"] < 0)]
+    last = before.groupby("recording")["minute"].transform("max")
+    before = before.assign(minute=before["minute"] - last - 1, phase="pre")
+    return before[before["minute"] >= -pre_window_min]
+
+
+def summarise_window(minutes: pd.DataFrame, start_min: float, end_min: float) -> pd.DataFrame:
+    """One row per recording: subject, treatment, trained_on and the means over minutes [start, end).
+
+    Measures of `painlib.fusion.window_means`: `mean_of_minutes` (the one that is tested), `pooled`,
+    `coverage`, and `n_minutes` with a probability, `_nan` without, `_absent` from the recording. Give
+    `post_minutes(...)` or `pre_minutes(...)`, never both: the means would be averaged over before and after.
+    """
+    names = ["subject", "treatment", "recording", "period", "trained_on"]
+    values = window_means(minutes, start_min, end_min).reindex(columns=[*names, *_MEASURES])
+    return values.sort_values(["treatment", "subject", "recording"], ignore_index=True)
+
+
+def check_groups(values: pd.DataFrame, groups: Sequence[str], control: str | None = None) -> None:
+    """Raise `PainlibError` for a group named twice or without animals, and a control that is no group."""
+    faults = Faults()
+    seen = sorted({str(treatment) for treatment in values["treatment"]} - {""})
+    if not groups:
+        faults.add(f"no group is named; treatments seen: {seen}.")
+    for group in dict.fromkeys(groups):
+        if list(groups).count(group) > 1:
+            faults.add(f"group '{group}' is named {list(groups).count(group)} times; name it once.")
+        if group not in seen:
+            faults.add(f"group '{group}' has no animal; treatments seen: {seen}.{did_you_mean(group, seen)}")
+    if control is not None and control not in groups:
+        faults.add(
+            f"control '{control}' is not among the groups {list(groups)}.{did_you_mean(control, groups)}"
+        )
+    faults.raise_if_any("Groups: mend groups and control of this assay")
+
+
+def select_animals(
+    values: pd.DataFrame, groups: Sequence[str], column: str = "mean_of_minutes"
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """One value an animal and group (group, subject, value, n_recordings), and what was left out and why.
+
+    Left out: animals that the model was trained on, recordings without a value, animals without a treatment.
+    The order is that of `groups`, then of the subjects' names, whatever the order of the rows.
+    """
+    check_groups(values, groups)
+    values = values.reset_index(drop=True)
+    without = values[(values["treatment"] == "") & ~values["trained_on"]]
+    named = values[values["treatment"].isin(list(groups))]
+    trained = named[named["trained_on"]]
+    untrained = named[~named["trained_on"]]
+    missing = untrained[untrained[column].isna()]
+    valued = untrained.groupby(["treatment", "subject"])[column].transform("count") > 0
+    has_others = valued[missing.index]
+    excluded = pd.concat(
+        [
+            _left_out(trained, TRAINED_ON),
+            _left_out(missing[~has_others], "no value in this stretch of time"),
+            _left_out(missing[has_others], ONE_RECORDING),
+            _left_out(without, "no treatment is given"),
+        ],
+        ignore_index=True,
+    )
+    # Sorting by recording too makes the sums, and so the last digit, independent of the order of rows.
+    used = untrained[untrained[column].notna()].sort_values(["subject", "recording"])
+    animals = (
+        used.groupby(["treatment", "subject"])[column].agg(value="mean", n_recordings="size").reset_index()
+    ).rename(columns={"treatment": "group"})
+    animals = pd.DataFrame({"group": list(groups)}).merge(animals, on="group")
+    return animals.astype({"value": "float64", "n_recordings": "int64"}), excluded
+
+
+def _left_out(rows: pd.DataFrame, reason: str) -> pd.DataFrame:
+    table = rows.assign(group=rows["treatment"], reason=reason)[EXCLUDED_COLUMNS]
+    return table.sort_values(["group", "subject", "recording"]).astype(str)
+
+
+def describe_groups(
+    values: pd.DataFrame, groups: Sequence[str], column: str = "mean_of_minutes"
+) -> pd.DataFrame:
+    """One row a group: n animals, mean, sd, sem, min, max over animals; sd and sem are NaN at n = 1."""
+    animals, _ = select_animals(values, groups, column)
+    return _describe(animals, groups, ["group"])
+
+
+def minute_curves(minutes: pd.DataFrame, groups: Sequence[str]) -> pd.DataFrame:
+    """Mean and SEM over animals per group and minute: group, minute, n, mean, sem.
+
+    NaN minutes are left out of the mean and `n` counts the animals that remain; the SEM is NaN at n = 1, the
+    mean at 0. Animals that the model was trained on are not in it.
+    """
+    check_groups(minutes, groups)
+    used = minutes[minutes["treatment"].isin(list(groups)) & ~minutes["trained_on"]]
+    used = used.sort_values(["subject", "recording", "minute"])
+    animals = used.groupby(["treatment", "minute", "subject"])["pain_probability"].mean().reset_index()
+    animals = animals.rename(columns={"treatment": "group", "pain_probability": "value"})
+    curves = _describe(animals, groups, ["group", "minute"]).dropna(subset="minute")
+    return curves.astype({"minute": "int64"})[["group", "minute", "n", "mean", "sem"]].reset_index(drop=True)
+
+
+def _describe(animals: pd.DataFrame, groups: Sequence[str], by: list[str]) -> pd.DataFrame:
+    names: list[Any] = ["count", "mean", "std", "sem", "min", "max"]
+    table = animals.groupby(by)["value"].agg(names).reset_index().rename(columns={"count": "n", "std": "sd"})
+    order = pd.DataFrame({"group": list(groups)})
+    table = order.merge(table, on="group", how="left")
+    return table.assign(n=table["n"].fillna(0).astype("int64"))

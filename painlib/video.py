@@ -1,0 +1,295 @@
+"""Videos: upright RGB frames with exact numbers and times, every file decoded once by one thread.
+
+FFmpeg does the work, through PyAV. `painlib.timeline` lists a file's packets before anything is decoded; the
+frames are then checked against that list one by one.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import struct
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import av
+import av.error
+import numpy as np
+from av.video.reformatter import (
+    ColorPrimaries,
+    ColorRange,
+    Colorspace,
+    ColorTrc,
+    Interpolation,
+    VideoReformatter,
+)
+
+from painlib.cohort import VideoPart
+from painlib.faults import PainlibError
+from painlib.tables import write_whole
+from painlib.timeline import REMEDY, Timeline, find_cut, load_timeline, load_timelines, open_video
+
+MUXING = {"movflags": "+faststart", "fflags": "+bitexact"}
+UNSPECIFIED_MATRIX = 2  # number of ITU-T H.273, as FFmpeg uses it
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What a video's header says: size of the upright image in px, rotation clockwise, frames and seconds.
+
+    A container that does not count its frames (Matroska, MPEG-TS) is given duration x rate; 0 is unknown.
+    """
+
+    path: Path
+    width: int
+    height: int
+    fps: float
+    n_frames: int
+    duration_s: float
+    rotation_deg: int
+    pixel_format: str
+
+
+class Orientation(NamedTuple):
+    """What makes a stored picture upright: rows and columns swapped, then mirrored in x, then in y."""
+
+    swap: bool = False
+    flip_x: bool = False
+    flip_y: bool = False
+
+    @classmethod
+    def of(cls, frame: av.VideoFrame) -> Orientation:
+        """From the display matrix that comes with a frame.
+
+        To be asked once a video: a frame whose side data were looked at holds itself, and its picture, in
+        memory.
+        """
+        side = frame.side_data.get("DISPLAYMATRIX")
+        if side is None:
+            return cls()
+        a, b, _, c, d = struct.unpack("=5i", bytes(cast(Any, side))[:20])  # x' = a x + c y, y' = b x + d y
+        if abs(a) + abs(d) >= abs(b) + abs(c):
+            return cls(False, a < 0, d < 0)
+        return cls(True, c < 0, b < 0)
+
+    @property
+    def clockwise_deg(self) -> int:
+        """The rotation in it, degrees."""
+        return (90 if self.flip_x else 270) if self.swap else 180 * (self.flip_x and self.flip_y)
+
+    def turn_size(self, width: int, height: int) -> tuple[int, int]:
+        """Width and height after turning (and, as it is its own inverse, before)."""
+        return (height, width) if self.swap else (width, height)
+
+    def turn(self, image: np.ndarray) -> np.ndarray:
+        """The image upright, in memory of its own order."""
+        image = image.transpose(1, 0, 2) if self.swap else image
+        return np.ascontiguousarray(image[:: -1 if self.flip_y else 1, :: -1 if self.flip_x else 1])
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One decoded frame; it becomes RGB only where `image` or `shrunk` is asked for."""
+
+    number: int
+    time_s: float
+    decoded: av.VideoFrame
+    reformatter: VideoReformatter
+    orientation: Orientation
+
+    @cached_property
+    def image(self) -> np.ndarray:
+        """Upright RGB image, (height, width, 3) uint8."""
+        return self._to_rgb(self.decoded.width, self.decoded.height)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the upright image, px."""
+        return self.orientation.turn_size(self.decoded.width, self.decoded.height)
+
+    def shrunk(self, width: int, height: int) -> np.ndarray:
+        """Upright RGB image (height, width, 3) uint8, area-averaged straight from the decoded planes."""
+        if (width, height) == self.size:
+            return self.image
+        return self._to_rgb(*self.orientation.turn_size(width, height))
+
+    def _to_rgb(self, width: int, height: int) -> np.ndarray:
+        """Upright image; `width` and `height` are those before it is turned."""
+        frame, matrix = self.decoded, None
+        if (
+            frame.colorspace == UNSPECIFIED_MATRIX
+        ):  # as players do: high definition is BT.709, the rest BT.601
+            matrix = Colorspace.ITU709 if frame.width >= 1280 or frame.height > 576 else Colorspace.ITU601
+        picture = self.reformatter.reformat(
+            frame,
+            width,
+            height,
+            "rgb24",
+            src_colorspace=matrix,
+            dst_color_range=ColorRange.JPEG,
+            interpolation=Interpolation.AREA,
+            threads=1,
+        )
+        return self.orientation.turn(picture.to_ndarray())
+
+
+def probe_video(path: str | Path, end_s: float = math.inf) -> VideoInfo:
+    """Open a video, decode one frame, and say what it holds; cheap at any length.
+
+    `PainlibError` where that fails, or where the file is cut short (with `end_s` the latter is left to
+    `read_frames`, which sees whether the stretch is whole).
+    """
+    path = Path(path)
+    with open_video(path) as (container, stream):
+        cut = find_cut(path, container.format.name)
+        if cut and math.isinf(end_s):
+            raise PainlibError(f"Video is not whole: {path}: {cut}. {REMEDY}")
+        try:
+            frame = next(iter(container.decode(stream)))
+        except (av.error.FFmpegError, StopIteration) as error:
+            raise PainlibError(
+                f"Expected a video, but no frame of {path} can be decoded. {REMEDY}"
+            ) from error
+        seconds = float((stream.duration or 0) * (stream.time_base or 0))
+        seconds = seconds or (container.duration or 0) / av.time_base
+        fps = float(stream.average_rate or stream.guessed_rate or 0)
+        n_frames = stream.frames or round(seconds * fps)
+        if stream.frames and "mp4" in container.format.name:  # what an edit list leaves of them
+            n_frames = sum(not entry.is_discard for entry in stream.index_entries)
+        orientation = Orientation.of(frame)
+        size = orientation.turn_size(frame.width, frame.height)
+        degrees = orientation.clockwise_deg
+        return VideoInfo(path, *size, fps, n_frames, seconds, degrees, frame.format.name)
+
+
+def read_frames(
+    parts: Sequence[VideoPart], offset_s: float = 0.0, timelines: Sequence[Timeline] | None = None
+) -> Iterator[Frame]:
+    """Frames of one camera's parts, in order; each part decoded once, from the keyframe before its start.
+
+    Number and time count on from file to file: the next one starts one frame duration after the last frame.
+    Stretches of the same file, one after the other, keep that file's numbers and times. Time = seconds since
+    the first frame of the first file, plus `offset_s`. `timelines`: those of `parts`, where they are at hand.
+    `PainlibError` where a file is damaged inside its stretch, or has no frame there.
+    """
+    lines = load_timelines(parts) if timelines is None else timelines
+    stretches = [line.find_stretch(part.start_s, part.end_s) for part, line in zip(parts, lines, strict=True)]
+    n_before, begin_s = 0, float(offset_s)
+    previous: Timeline | None = None
+    for line, (first, end) in zip(lines, stretches, strict=True):
+        if previous is not None and previous.path != line.path:
+            previous.check_whole()  # else the frames of this file would be counted from a wrong number
+            n_before += len(previous.pts)
+            begin_s += float(previous.times[-1]) + previous.frame_s
+        reformatter = VideoReformatter()
+        orientation: Orientation | None = None
+        for number, decoded in _decode(line, first, end):
+            orientation = orientation or Orientation.of(decoded)
+            time_s = begin_s + float(line.times[number])
+            yield Frame(n_before + number, time_s, decoded, reformatter, orientation)
+        previous = line
+
+
+def read_frame(path: str | Path, number: int, timeline: Timeline | None = None) -> Frame:
+    """Frame `number` (zero-based, display order) of one file; `timeline`: the file's, where it is at hand."""
+    line = load_timeline(path) if timeline is None else timeline
+    if not 0 <= number < len(line.pts):
+        raise PainlibError(f"Expected a frame number from 0 to {len(line.pts) - 1}, got {number}: {path}")
+    line.check_whole(float(line.times[number]))
+    _, decoded = next(_decode(line, number, number + 1))
+    return Frame(number, float(line.times[number]), decoded, VideoReformatter(), Orientation.of(decoded))
+
+
+def write_video(path: str | Path, frames: Iterable[np.ndarray], fps: float, crf: int = 18) -> Path:
+    """Write RGB frames (height, width, 3) uint8 as H.264 mp4 (yuv420p, BT.709, limited range).
+
+    The same frames give the same bytes. An odd width or height grows by one px (the border repeated).
+    `crf` is x264's quality, from 0 (lossless) to 51.
+    """
+    path, rate = Path(path), Fraction(fps).limit_denominator(1_000_000)
+    if rate <= 0:
+        raise PainlibError(f"Expected a positive frame rate, got {fps}: {path}")
+    images = iter(frames)
+    first = next(images, None)
+    if first is None:
+        raise PainlibError(f"Expected at least one frame to write, got none: {path}")
+    height, width = first.shape[:2]
+    with (
+        write_whole(path) as temporary,
+        av.open(f"file:{temporary}", "w", format="mp4", options=MUXING) as container,
+    ):
+        coding = {"preset": "veryfast", "crf": f"{crf}"}
+        stream = container.add_stream("libx264", rate=rate, options=coding)
+        stream.width, stream.height, stream.pix_fmt = width + width % 2, height + height % 2, "yuv420p"
+        context = stream.codec_context
+        context.thread_count = 1  # x264's bytes depend on the number of threads
+        context.time_base = 1 / rate
+        context.color_range, context.colorspace = ColorRange.MPEG, Colorspace.ITU709
+        context.color_primaries, context.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
+        reformatter = VideoReformatter()
+        for number, image in enumerate(itertools.chain([first], images)):
+            if image.dtype != np.uint8 or image.shape != (height, width, 3):
+                raise PainlibError(
+                    f"Expected frames of uint8 ({height}, {width}, 3), got {image.dtype} {image.shape} as "
+                    f"frame {number}: {path}"
+                )
+            picture = _to_yuv(image, reformatter)
+            picture.pts, picture.time_base = number, 1 / rate
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
+    return path
+
+
+def _decode(line: Timeline, first: int, end: int) -> Iterator[tuple[int, av.VideoFrame]]:
+    """Frames first .. end - 1 with their numbers, none left out; anything else is a `PainlibError`."""
+    earlier = [dts for pts, dts in line.keyframes if pts <= line.pts[first]]
+    # Some containers land late or lose their times when they seek; then the file is decoded from its start.
+    starts = [earlier[-1], None] if len(earlier) > 1 else [None]
+    number, reason = first, ""
+    for start in starts:
+        # Without usable times frames are counted, from the start of the file.
+        number, reason = (first if line.keyframes else 0), "the video ends before it"
+        with open_video(line.path) as (container, stream):
+            try:
+                if start is not None:
+                    container.seek(start, stream=stream)
+                for frame in container.decode(stream):
+                    if line.keyframes and (frame.pts is None or frame.pts < line.pts[number]):
+                        continue
+                    if line.keyframes and frame.pts > line.pts[number]:
+                        reason = "it is left out"
+                        break
+                    if number >= first:
+                        if frame.is_corrupt:
+                            reason = "it is damaged"
+                            break
+                        yield number, frame
+                    number += 1
+                    if number == end:
+                        return
+            except av.error.FFmpegError as error:
+                reason = str(error)
+        if number > first:
+            break
+    raise PainlibError(
+        f"Video is damaged: {line.path}: expected {end - first} frames from number {first}, got "
+        f"{max(number - first, 0)}; frame {number} at {line.times[number]:.3f} s cannot be decoded "
+        f"({reason}). {REMEDY}"
+    )
+
+
+def _to_yuv(image: np.ndarray, reformatter: VideoReformatter) -> av.VideoFrame:
+    height, width = image.shape[:2]
+    even = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    return reformatter.reformat(
+        av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24"),
+        format="yuv420p",
+        dst_colorspace=Colorspace.ITU709,
+        dst_color_range=ColorRange.MPEG,
+        interpolation=Interpolation.AREA | Interpolation.ACCURATE_RND,
+        threads=1,
+    )

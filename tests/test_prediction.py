@@ -1,0 +1,147 @@
+"""Faces judged in batches: the same numbers whatever the batch, and animals of the training marked."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy.special import softmax
+
+from painlib.faults import PainlibError
+from painlib.model import PainNet
+from painlib.model_card import LABELS, CardMetrics, CropFacts, ModelCard, TrainingAnimal
+from painlib.prediction import mark_trained, predict_faces, predict_recording
+from painlib.tables import check_table
+
+
+@pytest.fixture
+def net() -> PainNet:
+    torch.manual_seed(0)
+    return PainNet((4, 4, 4, 4, 4, 4), (4, 4), 64)
+
+
+def build_card(net: PainNet, labels: tuple[str, ...] = LABELS) -> ModelCard:
+    return ModelCard(
+        architecture=net.architecture,
+        labels=labels,
+        training_animals=(TrainingAnimal(subject="m1", sex="female", n_faces=3),),
+        crop=CropFacts(crop_px=800, border="shift", likelihood_threshold=0.9),
+        pose_network=None,
+        metrics=CardMetrics(held_out={}, training_set={}),
+        training={},
+        seed=0,
+        versions={},
+    )
+
+
+def draw_faces(n: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (n, 64, 64, 3), dtype=np.uint8)
+
+
+def list_faces(n: int, subject: str = "m1") -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "recording": "m1_pre",
+            "subject": subject,
+            "camera": "left",
+            "frame": np.arange(n) + 5,
+            "time_s": np.arange(n) / 30,
+            "rule": np.ones(n, dtype=np.int8),
+            "size_px": 800,
+        },
+        index=np.arange(n) + 100,
+    )
+
+
+def test_probabilities_are_those_of_the_network_in_evaluation_mode(net):
+    faces = draw_faces(10)
+    net.train()
+    got = predict_faces(net, faces, 4, "cpu")
+    with torch.no_grad():
+        logits = net.eval()(torch.from_numpy(faces).permute(0, 3, 1, 2)).numpy()
+    assert got.shape == (10, 2)
+    assert got.dtype == np.float64
+    np.testing.assert_allclose(got, softmax(logits.astype(np.float64), axis=1), atol=1e-6)
+    np.testing.assert_allclose(got.sum(axis=1), 1, rtol=1e-12)
+
+
+def test_colours_are_read_as_red_green_blue(net):
+    """A network that sees red alone tells a red face from a blue one."""
+    with torch.no_grad():
+        net.blocks[0].conv.weight[:, 0] *= 20
+        net.blocks[0].conv.weight[:, 1:] = 0
+    grey = np.full((3, 64, 64, 3), 50, dtype=np.uint8)
+    grey[1, ..., 0], grey[2, ..., 2] = 250, 250
+    got = predict_faces(net, grey, 8, "cpu")
+    assert abs(got[0] - got[1]).max() > 1e-6
+    np.testing.assert_allclose(got[0], got[2], atol=1e-9)
+
+
+@pytest.mark.parametrize("batch", [1, 3, 7, 100])
+def test_batches_do_not_change_the_result(net, batch):
+    faces = draw_faces(7)
+    np.testing.assert_allclose(
+        predict_faces(net, faces, batch, "cpu"), predict_faces(net, faces, 7, "cpu"), atol=1e-6
+    )
+
+
+def test_chosen_rows_are_judged_in_their_order(net):
+    faces, rows = draw_faces(9), np.array([7, 0, 3, 7])
+    got = predict_faces(net, faces, 3, "cpu", rows=rows)
+    np.testing.assert_allclose(got, predict_faces(net, faces, 9, "cpu")[rows], atol=1e-6)
+
+
+def test_no_more_than_a_batch_is_in_memory(net):
+    faces, largest = draw_faces(20), []
+
+    class Spied:
+        shape, dtype = faces.shape, faces.dtype
+
+        def __len__(self):
+            return len(faces)
+
+        def __getitem__(self, chosen):
+            largest.append(len(faces[chosen]))
+            return faces[chosen]
+
+    predict_faces(net, Spied(), 6, "cpu")
+    assert largest == [6, 6, 6, 2]
+
+
+def test_a_read_only_store_and_no_faces_are_fine(net, tmp_path: Path):
+    np.save(tmp_path / "faces.npy", draw_faces(3))
+    mapped = np.load(tmp_path / "faces.npy", mmap_mode="r")
+    assert predict_faces(net, mapped, 2, "cpu").shape == (3, 2)
+    assert predict_faces(net, draw_faces(0), 2, "cpu").shape == (0, 2)
+
+
+def test_faces_of_another_size_are_refused(net):
+    with pytest.raises(PainlibError, match=r"\(n, 64, 64, 3\) uint8, got \(2, 65, 65, 3\)"):
+        predict_faces(net, np.zeros((2, 65, 65, 3), np.uint8), 2, "cpu")
+    with pytest.raises(PainlibError, match="float64"):
+        predict_faces(net, np.zeros((2, 64, 64, 3)), 2, "cpu")
+
+
+@pytest.mark.parametrize("n", [0, 5])
+def test_a_recording_gets_a_row_a_face(net, n):
+    faces, inputs = list_faces(n), draw_faces(n)
+    frames = predict_recording(net, build_card(net), faces, inputs, 2, "cpu")
+    check_table(frames, "frames", "schema")
+    assert frames["frame"].tolist() == faces["frame"].tolist()
+    expected = predict_faces(net, inputs, 2, "cpu")
+    np.testing.assert_array_equal(frames[["p_no_pain", "p_pain"]].to_numpy(), expected)
+
+
+@pytest.mark.parametrize(("subject", "trained_on"), [("m1", True), ("m10", False)])
+def test_an_animal_of_the_training_is_marked(net, subject, trained_on):
+    frames = predict_recording(net, build_card(net), list_faces(3, subject), draw_faces(3), 2, "cpu")
+    assert frames["trained_on"].tolist() == [trained_on] * 3
+    assert mark_trained(["m1", "x"], build_card(net)).tolist() == [True, False]
+
+
+def test_outputs_of_another_meaning_or_missing_inputs_are_refused(net):
+    with pytest.raises(PainlibError, match="asleep"):
+        predict_recording(net, build_card(net, ("awake", "asleep")), list_faces(3), draw_faces(3), 2, "cpu")
+    with pytest.raises(PainlibError, match="each of 3 faces, got 2"):
+        predict_recording(net, build_card(net), list_faces(3), draw_faces(2), 2, "cpu")
