@@ -31,8 +31,8 @@ Row = tuple[str, str]
 def check_run(parameter_file: str | Path, notebooks: Path) -> tuple[list[Row], Faults]:
     """Look at everything a run of `parameter_file` would read: what was found, and all faults at once.
 
-    Every video is opened and its first frame decoded; tracker files, labels and networks are read whole; nothing
-    is written. The sealed treatment key is held against the cohort table; who got what is not shown.
+    Every video is opened and its first frame decoded; tracker files, labels and networks are read whole;
+    nothing is written. The sealed treatment key is held against the cohort table; who got what is not shown.
     """
     rows: list[Row] = []
     faults = Faults()
@@ -86,8 +86,8 @@ def _check_cohort(path: Path, rows: list[Row], faults: Faults) -> pd.DataFrame |
     rows.append(
         (
             "cohort",
-            f"{used['recording'].nunique()} recordings of {used['subject'].nunique()} animals ({told}), "
-            f"{used['camera'].nunique()} cameras, {len(excluded_rows(cohort))} rows excluded",
+            f"recordings: {used['recording'].nunique()} ({told}); animals: {used['subject'].nunique()}; "
+            f"cameras: {used['camera'].nunique()}; rows excluded: {len(excluded_rows(cohort))}",
         )
     )
     return cohort
@@ -159,8 +159,8 @@ def _check_trackers(params: CropParams, recordings: list[Recording], rows: list[
     for camera in track(cameras, len(cameras), "tracker files"):
         if not camera.pose:
             faults.add(
-                f"Recording {camera.recording}, camera {camera.camera}: pose_source 'tracker' expected a file "
-                "in the cohort's column `pose`, got none."
+                f"Recording {camera.recording}, camera {camera.camera}: pose_source 'tracker' expected a "
+                "file in the cohort's column `pose`, got none."
             )
         for path in camera.pose:
             try:
@@ -259,8 +259,8 @@ def _check_disk(
     rows.append(("disk", f"{told} at {place}"))
     if need > free:
         faults.add(
-            f"Expected room for the faces at {place}, got too little: {told}. Choose a `workdir` on another disk, "
-            "or make some room."
+            f"Expected room for the faces at {place}, got too little: {told}. Choose a `workdir` on another "
+            "disk, or make some room."
         )
 
 

@@ -95,7 +95,7 @@ def format_line(line: dict[str, Any], begun: dict[str, Any]) -> str:
     seconds = line["time"] - begun["time"]
     if seconds > 0 and done > begun["done"]:
         rate = (done - begun["done"]) / seconds
-        text += f", {rate:.3g}/s"
+        text += f", {rate:.0f}/s" if rate >= 100 else f", {rate:.3g}/s"
         if total and total > done:
             text += f", {format_seconds((total - done) / rate)} left"
     return text

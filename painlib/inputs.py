@@ -76,11 +76,13 @@ def _list_labels(labels: Path) -> list[Path]:
 
 def _list_faces(workdir: Path) -> list[Path]:
     """The face tables of 01_crop; each names the crops beside it by offset and length."""
-    return sorted((workdir / "faces").glob("*.parquet"))
+    return [file for file in sorted((workdir / "faces").glob("*.parquet")) if not file.name.startswith(".")]
 
 
 def _list_folder(path: Path) -> list[Path]:
     """Weights and configurations of a model folder or project; a file brings those that lie beside it."""
+    if not path.exists():
+        return [path]
     kinds = (".safetensors", ".json", ".yaml", ".pt")
     folder = path if path.is_dir() else path.parent
     found = [

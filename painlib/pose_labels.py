@@ -57,15 +57,23 @@ def _read_table(path: Path) -> tuple[pd.DataFrame, Faults]:
             "csv table, or of a folder with config.yaml, into `labels`."
         )
     try:
-        raw = pd.read_csv(path, encoding="utf-8-sig", dtype={"subject": str, "camera": str, "image": str, "video": str})
+        raw = pd.read_csv(
+            path, encoding="utf-8-sig", dtype={"subject": str, "camera": str, "image": str, "video": str}
+        )
     except (ValueError, OSError) as error:
-        raise PainlibError(f"The table of labelled frames is not a readable csv: {path} ({error}).") from error
+        raise PainlibError(
+            f"The table of labelled frames is not a readable csv: {path} ({error})."
+        ) from error
     faults = Faults()
     known = ("image", "video", "frame", "subject", "camera", *COORDINATES)
     with_image, with_video = "image" in raw, "video" in raw and "frame" in raw
     if not (with_image or with_video):
-        hint = "".join(did_you_mean(name, ("image", "video", "frame")) for name in raw.columns if name not in known)
-        faults.add(f"Expected the column `image`, or `video` and `frame`; got {', '.join(raw.columns)}.{hint}")
+        hint = "".join(
+            did_you_mean(name, ("image", "video", "frame")) for name in raw.columns if name not in known
+        )
+        faults.add(
+            f"Expected the column `image`, or `video` and `frame`; got {', '.join(raw.columns)}.{hint}"
+        )
     for point in KEYPOINTS:
         present = [f"{point}_{axis}" in raw for axis in "xy"]
         if any(present) and not all(present):
@@ -81,14 +89,18 @@ def _read_table(path: Path) -> tuple[pd.DataFrame, Faults]:
         labels[name] = raw[name].fillna("").str.strip() if name in raw else ""
     numbers = pd.to_numeric(raw["frame"], errors="coerce") if with_video else pd.Series(-1.0, index=raw.index)
     for row in labels.index[(labels["video"] != "") & ((numbers < 0) | (numbers % 1 != 0))]:
-        faults.add(f"Row {row + 2}: `frame` is the zero-based number of a frame, got {raw.loc[row, 'frame']!r}.")
+        faults.add(
+            f"Row {row + 2}: `frame` is the zero-based number of a frame, got {raw.loc[row, 'frame']!r}."
+        )
         numbers[row] = 0
     labels["frame"] = numbers.where(labels["video"] != "", -1).astype("int64")
     for name in COORDINATES:
         labels[name] = pd.to_numeric(raw[name], errors="coerce") if name in raw else float("nan")
         if name in raw:
             for row in labels.index[raw[name].notna() & labels[name].isna()]:
-                faults.add(f"Row {row + 2}, `{name}`: expected a number or a blank, got {raw.loc[row, name]!r}.")
+                faults.add(
+                    f"Row {row + 2}, `{name}`: expected a number or a blank, got {raw.loc[row, name]!r}."
+                )
     for row in labels.index[(labels["image"] == "") == (labels["video"] == "")]:
         faults.add(f"Row {row + 2}: expected either `image` or `video`; got both or neither.")
     for name, folder in (("image", "images"), ("video", "videos")):
@@ -123,7 +135,9 @@ def _read_project(folder: Path, point_names: Sequence[str]) -> tuple[pd.DataFram
         if files:
             tables.append(_read_collected(files[0], labelled, point_names, faults))
     if not tables:
-        faults.add("Expected labeled-data/*/CollectedData_*.h5 or .csv, found none. Label frames in DeepLabCut first.")
+        faults.add(
+            "Expected labeled-data/*/CollectedData_*.h5 or .csv, found none. Label frames in DeepLabCut first."
+        )
     faults.raise_if_any(f"The labelled frames cannot be used: {folder}")
     return pd.concat(tables, ignore_index=True), faults
 
@@ -135,19 +149,25 @@ def _read_collected(file: Path, folder: Path, point_names: Sequence[str], faults
     labels = pd.DataFrame(columns=list(LABEL_COLUMNS))
     if file.suffix == ".h5":
         raw = pd.DataFrame(pd.read_hdf(file))
-        names = [row[-1] if isinstance(row, tuple) else Path(str(row).replace("\\", "/")).name for row in raw.index]
+        names = [
+            row[-1] if isinstance(row, tuple) else Path(str(row).replace("\\", "/")).name for row in raw.index
+        ]
     else:
         with open(file, encoding="utf-8") as opened:
             levels = [line.split(",")[0] for line, _ in zip(opened, range(4), strict=False)]
         levels = [level for level in levels if level in ("scorer", "individuals", "bodyparts", "coords")]
         raw = pd.read_csv(file, header=list(range(len(levels))), encoding="utf-8")
         path_columns = [column for column in raw.columns if str(column[-1]) not in ("x", "y", "likelihood")]
-        names = [Path(str(raw[path_columns].iloc[row, -1]).replace("\\", "/")).name for row in range(len(raw))]
+        names = [
+            Path(str(raw[path_columns].iloc[row, -1]).replace("\\", "/")).name for row in range(len(raw))
+        ]
         names = [Path(name).name for name in names]
         raw = raw.drop(columns=path_columns)
         raw.columns = raw.columns.set_names(levels)
     if "individuals" in raw.columns.names and raw.columns.get_level_values("individuals").nunique() > 1:
-        faults.add(f"{file.name} in {folder.name}: labels of several animals; one animal a frame is expected.")
+        faults.add(
+            f"{file.name} in {folder.name}: labels of several animals; one animal a frame is expected."
+        )
         return labels
     parts = list(dict.fromkeys(raw.columns.get_level_values("bodyparts")))
     labels["image"] = [str((folder / name).absolute()) for name in names]
@@ -161,7 +181,11 @@ def _read_collected(file: Path, folder: Path, point_names: Sequence[str], faults
             )
             name = ""
         for axis in "xy":
-            values = raw.xs((name, axis), axis=1, level=("bodyparts", "coords")).iloc[:, 0] if name else float("nan")
+            values = (
+                raw.xs((name, axis), axis=1, level=("bodyparts", "coords")).iloc[:, 0]
+                if name
+                else float("nan")
+            )
             labels[f"{point}_{axis}"] = pd.to_numeric(pd.Series(values, index=raw.index)).to_numpy()
     return labels
 
@@ -189,7 +213,9 @@ def _check_labels(labels: pd.DataFrame) -> Iterator[str]:
     half: list[str] = []
     dimensions = []
     for row in labels.to_dict("records"):
-        name = f"{Path(row['video'] or row['image']).name}" + (f" frame {row['frame']}" if row["video"] else "")
+        name = f"{Path(row['video'] or row['image']).name}" + (
+            f" frame {row['frame']}" if row["video"] else ""
+        )
         size = sizes.get(row["video"] or row["image"], "")
         width, height, n_frames = (0, 0, 0) if isinstance(size, str) else size
         dimensions.append((width, height))
@@ -211,7 +237,10 @@ def _check_labels(labels: pd.DataFrame) -> Iterator[str]:
     twice = labels.duplicated(["image", "video", "frame"]) & (labels["image"] + labels["video"] != "")
     if twice.any():
         rows = labels[twice].to_dict("records")
-        names = [f"{Path(row['video'] or row['image']).name}" + f" {row['frame']}" * bool(row["video"]) for row in rows]
+        names = [
+            f"{Path(row['video'] or row['image']).name}" + f" {row['frame']}" * bool(row["video"])
+            for row in rows
+        ]
         yield f"Frames labelled more than once: {_shorten(names)}. Keep one row a frame."
     if not labels[list(COORDINATES)].notna().any(axis=None):
         yield "Nothing is labelled: every coordinate is blank."

@@ -96,7 +96,9 @@ class PoseNetwork:
         with write_whole(folder) as temporary:
             temporary.mkdir()
             save_file(self._weights(), temporary / WEIGHTS_NAME)
-            (temporary / CARD_NAME).write_text(json.dumps(self._card(), indent=1, sort_keys=True), encoding="utf-8")
+            (temporary / CARD_NAME).write_text(
+                json.dumps(self._card(), indent=1, sort_keys=True), encoding="utf-8"
+            )
         return folder
 
     def _prepare_model(self) -> None:
@@ -210,9 +212,15 @@ def _load_own(folder: Path, device: str) -> PoseNetwork:
     try:
         card = json.loads((folder / CARD_NAME).read_text(encoding="utf-8"))
         wanted = {"format": int, "point_names": list, "width": int, "height": int, "fingerprint": str}
-        faults = [name for name, kind in {**wanted, "pytorch_config": dict}.items() if not isinstance(card[name], kind)]
+        faults = [
+            name
+            for name, kind in {**wanted, "pytorch_config": dict}.items()
+            if not isinstance(card[name], kind)
+        ]
     except (ValueError, KeyError, TypeError, OSError) as error:
-        raise PainlibError(f"The card of the pose network cannot be read: {folder / CARD_NAME} ({error}). {remedy}") from error
+        raise PainlibError(
+            f"The card of the pose network cannot be read: {folder / CARD_NAME} ({error}). {remedy}"
+        ) from error
     if card["format"] != FORMAT or faults:
         raise PainlibError(
             f"Expected a card of format {FORMAT}, got format {card['format']!r} (wrong fields: {', '.join(faults) or 'none'}): "
@@ -221,8 +229,12 @@ def _load_own(folder: Path, device: str) -> PoseNetwork:
     try:
         weights = load_file(folder / WEIGHTS_NAME)
     except (SafetensorError, OSError) as error:
-        raise PainlibError(f"The weights cannot be read: {folder / WEIGHTS_NAME} ({error}). {remedy}") from error
-    network = PoseNetwork(card["pytorch_config"], weights, card["point_names"], card["width"], card["height"], device)
+        raise PainlibError(
+            f"The weights cannot be read: {folder / WEIGHTS_NAME} ({error}). {remedy}"
+        ) from error
+    network = PoseNetwork(
+        card["pytorch_config"], weights, card["point_names"], card["width"], card["height"], device
+    )
     if network.fingerprint != card["fingerprint"]:
         raise PainlibError(f"Weights and card of the pose network do not belong together: {folder}. {remedy}")
     return network
@@ -235,13 +247,25 @@ def _find_snapshot(project: Path) -> Path:
         found = re.search(rf"{name}(\d+)$", text)
         return int(found.group(1)) if found else -1
 
-    folders = [path.parent for path in project.glob("dlc-models-pytorch/iteration-*/*shuffle*/train/pytorch_config.yaml")]
-    folders.sort(key=lambda path: (number(path.parents[1].name, "iteration-"), number(path.parent.name, "shuffle")))
+    folders = [
+        path.parent
+        for path in project.glob("dlc-models-pytorch/iteration-*/*shuffle*/train/pytorch_config.yaml")
+    ]
+    folders.sort(
+        key=lambda path: (number(path.parents[1].name, "iteration-"), number(path.parent.name, "shuffle"))
+    )
     for folder in reversed(folders):
-        snapshots = [path for path in folder.glob("snapshot-*.pt") if re.fullmatch(r"snapshot-(best-)?\d+\.pt", path.name)]
+        snapshots = [
+            path
+            for path in folder.glob("snapshot-*.pt")
+            if re.fullmatch(r"snapshot-(best-)?\d+\.pt", path.name)
+        ]
         if snapshots:
             return max(snapshots, key=lambda path: ("-best-" in path.name, number(path.stem, "-")))
-    tensorflow = " It was trained with the TensorFlow engine, which painlib does not run." * (project / "dlc-models").is_dir()
+    tensorflow = (
+        " It was trained with the TensorFlow engine, which painlib does not run."
+        * (project / "dlc-models").is_dir()
+    )
     raise PainlibError(
         f"The DeepLabCut project has no trained PyTorch network (dlc-models-pytorch/.../train/snapshot-*.pt): {project}."
         f"{tensorflow} Train it in DeepLabCut 3, or set pose_source to train or tracker."
@@ -255,7 +279,9 @@ def _load_snapshot(path: Path, point_names: Sequence[str], device: str) -> PoseN
 
     config_path = path.parent / "pytorch_config.yaml"
     if not config_path.is_file():
-        raise PainlibError(f"Expected pytorch_config.yaml beside the snapshot, found none: {config_path}. Copy it there.")
+        raise PainlibError(
+            f"Expected pytorch_config.yaml beside the snapshot, found none: {config_path}. Copy it there."
+        )
     with quiet_deeplabcut():
         from deeplabcut.core.config import read_config_as_dict
 
@@ -276,7 +302,11 @@ def _load_snapshot(path: Path, point_names: Sequence[str], device: str) -> PoseN
 
 def _strip_config(config: dict[str, Any]) -> dict[str, Any]:
     """The configuration without what belongs to one machine or only to training."""
-    kept = {name: value for name, value in config.items() if name not in ("detector", "logger", "resume_training_from")}
+    kept = {
+        name: value
+        for name, value in config.items()
+        if name not in ("detector", "logger", "resume_training_from")
+    }
     metadata = dict(kept.get("metadata") or {})
     kept["metadata"] = {**metadata, "project_path": None, "pose_config_path": None}
     train_settings = dict(kept.get("train_settings") or {})
@@ -298,7 +328,11 @@ def _check_network(config: Any, point_names: Sequence[str]) -> None:
         # timm would fetch names like hf-hub:... from elsewhere.
         faults.add(f"Expected the plain name of a backbone, got '{backbone}'.")
     if len(point_names) != len(KEYPOINTS) or not any(point_names):
-        faults.add(f"Expected three point names (nose, right eye, left eye; \"\" = not tracked), got {list(point_names)}.")
+        faults.add(
+            f'Expected three point names (nose, right eye, left eye; "" = not tracked), got {list(point_names)}.'
+        )
     for name in [name for name in point_names if name and name not in bodyparts]:
-        faults.add(f"The network has no point '{name}'; it has {', '.join(bodyparts)}.{did_you_mean(name, bodyparts)}")
+        faults.add(
+            f"The network has no point '{name}'; it has {', '.join(bodyparts)}.{did_you_mean(name, bodyparts)}"
+        )
     faults.raise_if_any("The pose network cannot be used")

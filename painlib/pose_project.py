@@ -16,7 +16,11 @@ from painlib.progress import track
 if TYPE_CHECKING:
     import pandas as pd
 
-TASK, SCORER, DATE = "pose", "painlib", "Jan1"  # DeepLabCut builds file names from them; a date would change each day
+TASK, SCORER, DATE = (
+    "pose",
+    "painlib",
+    "Jan1",
+)  # DeepLabCut builds file names from them; a date would change each day
 SEQUENTIAL_GAP = 30  # frames: nearer than this on average, reading through is quicker than jumping
 # DeepLabCut takes a coordinate of 0 for a point that is not there.
 SMALLEST_COORDINATE = 0.01
@@ -24,9 +28,11 @@ SMALLEST_COORDINATE = 0.01
 
 def split_labels(labels: pd.DataFrame, test_fraction: float, seed: int) -> np.ndarray:
     """Which labelled frames are held out, (n_frames,) bool: whole animals where there are several, else whole
-    videos, else single frames, drawn at random until at least `test_fraction` of the frames are held out."""
+    videos, else single frames, drawn at random until at least `test_fraction` of the frames are held out (0: none)."""
+    if test_fraction == 0:
+        return np.zeros(len(labels), dtype=bool)
     rng = np.random.default_rng(seed)
-    groups = np.arange(len(labels))
+    groups: np.ndarray = np.arange(len(labels))
     for column in ("subject", "source"):
         values = labels[column].astype(str)
         if values.nunique() > 1 and not (values == "").any():
@@ -52,7 +58,10 @@ def read_labelled_frames(labels: pd.DataFrame, width: int, height: int) -> Itera
         position = positions[rows.index[0]]
         picture = cv2.cvtColor(cv2.imread(str(image), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
         small = picture.shape[1::-1] == sizes[position]
-        yield position, picture if small else cv2.resize(picture, sizes[position], interpolation=cv2.INTER_AREA)
+        yield (
+            position,
+            picture if small else cv2.resize(picture, sizes[position], interpolation=cv2.INTER_AREA),
+        )
     for video, rows in labels[labels["video"] != ""].groupby("video", sort=False):
         wanted = {int(frame): positions[key] for key, frame in rows["frame"].items()}
         for number, frame in _read_video_frames(str(video), sorted(wanted)):
@@ -123,10 +132,14 @@ def _name_images(labels: pd.DataFrame) -> list[str]:
     return names
 
 
-def _write_collected(folder: Path, names: Sequence[str], points: Sequence[str], coordinates: np.ndarray) -> None:
+def _write_collected(
+    folder: Path, names: Sequence[str], points: Sequence[str], coordinates: np.ndarray
+) -> None:
     import pandas as pd
 
-    columns = pd.MultiIndex.from_product([[SCORER], points, ["x", "y"]], names=["scorer", "bodyparts", "coords"])
+    columns = pd.MultiIndex.from_product(
+        [[SCORER], points, ["x", "y"]], names=["scorer", "bodyparts", "coords"]
+    )
     index = pd.MultiIndex.from_tuples([tuple(name.split("/")) for name in names])
     table = pd.DataFrame(coordinates.reshape(len(names), -1), columns=columns, index=index).sort_index()
     file = folder / Path(names[0]).parent / f"CollectedData_{SCORER}"
@@ -145,7 +158,10 @@ def _write_config(folder: Path, names: Sequence[str], points: Sequence[str], hel
             date=DATE,
             project_path=folder.absolute(),
             # DeepLabCut finds the labels of a video by its name; the video itself need not be there.
-            video_sets={str(folder.absolute() / "videos" / f"{source}.mp4"): {"crop": "0, 0, 0, 0"} for source in sources},
+            video_sets={
+                str(folder.absolute() / "videos" / f"{source}.mp4"): {"crop": "0, 0, 0, 0"}
+                for source in sources
+            },
             bodyparts=list(points),
             TrainingFraction=[_training_fraction(held_out)],
             iteration=0,
@@ -166,7 +182,8 @@ def _create_dataset(config: Path, folder: Path, names: Sequence[str], held_out: 
         order = sorted(range(len(names)), key=lambda position: tuple(names[position].split("/")))
         rows = {name: row for row, name in enumerate(names[position] for position in order)}
         train = [rows[name] for name, out in zip(names, held_out, strict=True) if not out]
-        test = [rows[name] for name, out in zip(names, held_out, strict=True) if out]
+        # DeepLabCut wants a test frame even where none is held out; nothing is ever measured on that one.
+        test = [rows[name] for name, out in zip(names, held_out, strict=True) if out] or train[:1]
         create_training_dataset(
             config,
             Shuffles=[1],
@@ -179,4 +196,5 @@ def _create_dataset(config: Path, folder: Path, names: Sequence[str], held_out: 
 
 def _training_fraction(held_out: np.ndarray) -> float:
     # As DeepLabCut computes it from a given split; both must agree, the names of its files hold it.
-    return round(int((~held_out).sum()) / len(held_out), 2)
+    n_train = int((~held_out).sum())
+    return round(n_train / (n_train + max(1, int(held_out.sum()))), 2)

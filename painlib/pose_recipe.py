@@ -94,4 +94,8 @@ def _use_timm(config: dict[str, Any], name: str, known: list[str]) -> None:
     # DeepLabCut's start (normal, 0.001) leaves no gradient behind more than one deconvolution.
     head["weight_init"] = None
     for part, out in (("heatmap_config", n_points), ("locref_config", 2 * n_points)):
-        head[part] = {"channels": [channels, *[32] * (layers - 1), out], "kernel_size": [3] * layers, "strides": [2] * layers}
+        head[part] = {
+            "channels": [channels, *[32] * (layers - 1), out],
+            "kernel_size": [3] * layers,
+            "strides": [2] * layers,
+        }

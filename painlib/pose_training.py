@@ -133,7 +133,9 @@ def choose_likelihood_threshold(evaluation: pd.DataFrame, paper: float = 0.9) ->
     """
     test = evaluation[evaluation["set"] == "test"]
     if test.empty:
-        raise PainlibError("Expected held-out frames (set = test) in the evaluation, got none; raise pose_test_fraction.")
+        raise PainlibError(
+            "Expected held-out frames (set = test) in the evaluation, got none; raise pose_test_fraction."
+        )
     by_frame = test.sort_values("point", key=lambda points: points.map(KEYPOINTS.index), kind="stable")
     frames = by_frame.groupby(["image", "video", "frame"], sort=False, dropna=False)
     likelihood = np.stack([group["likelihood"].to_numpy() for _, group in frames])
@@ -263,8 +265,9 @@ def _finish(folder: Path, fingerprint: str, settings: dict[str, Any], evaluation
     done = {
         "fingerprint": fingerprint,
         "settings": settings,
-        "held_out_median_error_px": {point: round(float(value), 3) for point, value in errors.dropna().items()},
-        "likelihood_threshold": choose_likelihood_threshold(evaluation),
+        "held_out_median_error_px": {
+            point: round(float(value), 3) for point, value in errors.dropna().items()
+        },
     }
     with write_whole(folder / DONE_NAME) as temporary:
         temporary.write_text(json.dumps(done, indent=1), encoding="utf-8")

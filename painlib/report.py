@@ -19,6 +19,8 @@ from painlib.records import RunRecord, StageRecord
 from painlib.tables import write_whole
 
 TABLE_ROWS = 12
+# Screen px a figure's px (300 dpi): two columns (174 mm) fill the page, one column half of it.
+SCREEN_PX = 0.46
 # nbconvert's lab template without what it would load from elsewhere, and with words for each picture.
 OFFLINE_TEMPLATE = """{%- extends 'lab/index.html.j2' -%}
 {%- block html_head_js -%}{%- endblock -%}
@@ -99,15 +101,16 @@ def _describe_stage(
 ) -> dict[str, Any]:
     """All that the page shows of one stage."""
     provenance = read_provenance(stage.name, workdir) or {}
-    title, sentence = _read_introduction(workdir / "notebooks" / f"{stage.notebook}.ipynb")
-    pages = [f"notebooks/{stage.notebook}{kind}.html" for kind in ("", ".failed")]
+    executed = [workdir / "notebooks" / f"{stage.notebook}{kind}.ipynb" for kind in ("", ".failed")]
+    title, sentence = next((_read_introduction(path) for path in executed if path.is_file()), ("", ""))
+    pages = [f"notebooks/{path.stem}.html" for path in executed]
     return {
         "name": stage.name,
         "number": stage.number,
-        "title": title or stage.notebook,
+        "title": title or f"{stage.number:02d} · {stage.name.capitalize()}",
         "sentence": sentence,
         "outcome": record.outcome if record else "waiting",
-        "reason": record.reason if record else "",
+        "reason": record.reason if record and record.outcome in ("ran", "failed") else "",
         "message": record.message if record else "",
         "time": _describe_time(record, provenance),
         "device": provenance.get("device", ""),
@@ -128,15 +131,16 @@ def _describe_time(record: StageRecord | None, provenance: dict[str, Any]) -> st
 
 
 def _read_introduction(notebook: Path) -> tuple[str, str]:
-    """Title and first sentence of a notebook's first cell, as plain text."""
-    if not notebook.is_file():
-        return "", ""
+    """Title and first sentence (the question) of a notebook's first cell, as plain text."""
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    words = next(("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"), "")
+    texts = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
+    words = next(
+        (text for text in texts if text.startswith("#")), ""
+    )  # papermill puts an error's mark before it
     lines = [re.sub(r"[*`]|\[([^]]*)\]\([^)]*\)", r"\1", line).strip() for line in words.splitlines()]
     title = next((line.lstrip("# ") for line in lines if line.startswith("#")), "")
     paragraph = " ".join(line for line in lines if line and not line.startswith(("#", "-", "|", ">")))
-    return title, re.split(r"(?<=[.?!]) (?=[A-Z])", paragraph)[0]
+    return title, re.split(r"(?<=[.?!]) (?=[A-Z])", paragraph.removeprefix("Question. "))[0]
 
 
 def _find_figures(workdir: Path, stage: Stage) -> list[dict[str, Any]]:
@@ -144,13 +148,16 @@ def _find_figures(workdir: Path, stage: Stage) -> list[dict[str, Any]]:
     prefix = f"{stage.number:02d}_"
     figures = []
     for picture in sorted((workdir / "figures").glob(f"{prefix}*.png")):
+        content = picture.read_bytes()
         beside = sorted(
             path for path in picture.parent.glob(f"{picture.stem}.*") if not path.name.startswith(".")
         )
         figures.append(
             {
                 "caption": picture.stem.removeprefix(prefix).replace("_", " "),
-                "data": base64.b64encode(picture.read_bytes()).decode(),
+                "data": base64.b64encode(content).decode(),
+                # The width stands in a PNG's header, which comes first.
+                "width": round(int.from_bytes(content[16:20], "big") * SCREEN_PX),
                 "links": [f"figures/{path.name}" for path in beside],
             }
         )

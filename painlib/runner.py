@@ -249,7 +249,7 @@ def _kernel_class(running: Path, progress: Path, kernels: list[Any]) -> type:
             # Not the user's start-up files and history, and figures always into the notebook.
             environment["IPYTHONDIR"] = str(running / "ipython")
             environment["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
-            # What the process itself prints (its libraries' C code, its workers) would tear the terminal's bars.
+            # What the process itself prints (C libraries, workers) would tear the terminal's bars.
             with open(running / KERNEL_LOG, "wb") as log:
                 await super().start_kernel(**kwargs, env=environment, stdout=log, stderr=log)
 

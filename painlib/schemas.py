@@ -85,6 +85,20 @@ SCHEMAS: dict[str, TableSchema] = {
             },
         ),
         TableSchema(
+            "out_of_fold",
+            "02_train",
+            {
+                **_WHO,
+                **_CAMERA,
+                "frame": _FRAME["frame"],
+                "label": Column("int64", "0 no pain, 1 pain: the label of the recording", at_least=0, at_most=1),
+                "sex": Column("str", "of the animal, or empty"),
+                "fold": Column("str", "the round in which this animal was held out"),
+                **_PROBABILITIES,
+            },
+            sums_to_one=("p_no_pain", "p_pain"),
+        ),
+        TableSchema(
             "frames",
             "03_predict",
             {**_WHO, **_CAMERA, **_FRAME, **_RULE, **_PROBABILITIES, **_TRAINED_ON},

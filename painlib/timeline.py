@@ -177,12 +177,10 @@ def find_cut(path: Path, container_format: str) -> str:
 
 
 def _frame_duration(pts: np.ndarray, time_base: Fraction, rate: Fraction | None) -> float:
-    """Seconds: the mean distance at a constant rate, else the median; of a single frame 1 / rate."""
+    """Seconds: the median distance of two frames; of a single frame 1 / rate."""
     if len(pts) == 1:
         return float(1 / rate) if rate else 0.0
-    distances = np.diff(pts)
-    constant = distances.max() - distances.min() <= 1  # one unit is the container's rounding
-    return float(distances.mean() if constant else np.median(distances)) * float(time_base)
+    return float(np.median(np.diff(pts))) * float(time_base)
 
 
 def _promised_end_s(container: av.container.InputContainer, stream: av.VideoStream) -> float:

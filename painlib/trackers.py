@@ -40,7 +40,9 @@ def read_tracker(path: str | Path, point_names: Sequence[str], individual: str |
             f"got {list(point_names)}."
         )
     if not path.is_file():
-        raise PainlibError(f"Expected a tracker's file ({KINDS}), found none: {path}. Mend the column `pose`.")
+        raise PainlibError(
+            f"Expected a tracker's file ({KINDS}), found none: {path}. Mend the column `pose`."
+        )
     dataset, frames = _load_dataset(path)
     animal = _choose_individual(dataset, individual, path)
     known = [str(name) for name in dataset.coords[_dimension(dataset, "keypoint")].values]
@@ -48,13 +50,18 @@ def read_tracker(path: str | Path, point_names: Sequence[str], individual: str |
     for point, name in zip(KEYPOINTS, point_names, strict=True):
         x, y, likelihood = np.full(len(frames), np.nan), np.full(len(frames), np.nan), np.zeros(len(frames))
         if name and name not in known:
-            faults.add(f"No point '{name}' (for {point}); the file has {', '.join(known)}.{did_you_mean(name, known)}")
+            faults.add(
+                f"No point '{name}' (for {point}); the file has {', '.join(known)}.{did_you_mean(name, known)}"
+            )
         elif name:
             x, y, likelihood = _select_point(dataset, animal, name)
             for text in _check_point(name, x, y, likelihood, frames):
                 faults.add(text)
         absent = np.isnan(x) | np.isnan(y)
-        columns[f"{point}_x"], columns[f"{point}_y"] = np.where(absent, np.nan, x), np.where(absent, np.nan, y)
+        columns[f"{point}_x"], columns[f"{point}_y"] = (
+            np.where(absent, np.nan, x),
+            np.where(absent, np.nan, y),
+        )
         columns[f"{point}_likelihood"] = np.where(absent, 0.0, likelihood)
     faults.raise_if_any(f"The tracker's file cannot be used: {path}")
     return pd.DataFrame(columns)
@@ -77,7 +84,9 @@ def _load_dataset(path: Path) -> tuple[xr.Dataset, np.ndarray]:
             return _load_dlc_style(path)
     except PainlibError:
         raise
-    except Exception as error:  # whatever pandas, HDF5 or movement say of a file that is not what its name says
+    except (
+        Exception
+    ) as error:  # whatever pandas, HDF5 or movement say of a file that is not what its name says
         raise PainlibError(
             f"The tracker's file cannot be read: {path} ({type(error).__name__}: {str(error).splitlines()[0]}). Expected "
             f"{KINDS}; export it again."
@@ -178,7 +187,9 @@ def _choose_individual(dataset: xr.Dataset, individual: str | None, path: Path) 
     if individual in (None, "") and len(names) == 1:
         return names[0]
     if individual in (None, ""):
-        raise PainlibError(f"The file has several animals ({', '.join(names)}): {path}. Name one of them as `individual`.")
+        raise PainlibError(
+            f"The file has several animals ({', '.join(names)}): {path}. Name one of them as `individual`."
+        )
     if individual not in names:
         raise PainlibError(
             f"No individual '{individual}'; the file has {', '.join(names)}: {path}.{did_you_mean(individual, names)}"
@@ -192,7 +203,9 @@ def _select_point(dataset: xr.Dataset, animal: str, name: str) -> tuple[np.ndarr
     return position[:, 0], position[:, 1], chosen["confidence"].to_numpy().astype(float)
 
 
-def _check_point(name: str, x: np.ndarray, y: np.ndarray, likelihood: np.ndarray, frames: np.ndarray) -> Iterator[str]:
+def _check_point(
+    name: str, x: np.ndarray, y: np.ndarray, likelihood: np.ndarray, frames: np.ndarray
+) -> Iterator[str]:
     present = ~(np.isnan(x) | np.isnan(y))
     if np.isinf(x).any() or np.isinf(y).any():
         yield f"Point '{name}': infinite coordinates, first in frame {frames[np.isinf(x) | np.isinf(y)][0]}."

@@ -120,9 +120,8 @@ class Frame:
     def _to_rgb(self, width: int, height: int) -> np.ndarray:
         """Upright image; `width` and `height` are those before it is turned."""
         frame, matrix = self.decoded, None
-        if (
-            frame.colorspace == UNSPECIFIED_MATRIX
-        ):  # as players do: high definition is BT.709, the rest BT.601
+        if frame.colorspace == UNSPECIFIED_MATRIX:
+            # As players do: high definition is BT.709, the rest BT.601.
             matrix = Colorspace.ITU709 if frame.width >= 1280 or frame.height > 576 else Colorspace.ITU601
         picture = self.reformatter.reformat(
             frame,
@@ -222,7 +221,11 @@ def write_video(path: str | Path, frames: Iterable[np.ndarray], fps: float, crf:
         write_whole(path) as temporary,
         av.open(f"file:{temporary}", "w", format="mp4", options=MUXING) as container,
     ):
-        coding = {"preset": "veryfast", "crf": f"{crf}", "x264-params": "mbtree=0"}  # mbtree: bytes that differ
+        coding = {
+            "preset": "veryfast",
+            "crf": f"{crf}",
+            "x264-params": "mbtree=0",
+        }  # mbtree: bytes that differ
         stream = container.add_stream("libx264", rate=rate, options=coding)
         stream.width, stream.height, stream.pix_fmt = width + width % 2, height + height % 2, "yuv420p"
         context = stream.codec_context
@@ -247,8 +250,8 @@ def write_video(path: str | Path, frames: Iterable[np.ndarray], fps: float, crf:
 def _decode(line: Timeline, first: int, end: int) -> Iterator[tuple[int, av.VideoFrame]]:
     """Frames first .. end - 1 with their numbers, none left out; anything else is a `PainlibError`."""
     earlier = [dts for pts, dts in line.keyframes if pts <= line.pts[first]]
-    # Some containers land late or lose their times when they seek; then the file is decoded from its start.
-    starts = [earlier[-1], None] if len(earlier) > 1 else [None]
+    # Some files land late when they seek (edit lists), or lose their times: then from an earlier keyframe.
+    starts = [*earlier[:0:-1][:3], None]
     number, reason = first, ""
     for start in starts:
         # Without usable times frames are counted, from the start of the file.

@@ -150,8 +150,7 @@ def test_crop_size_holds_nose_and_ears_of_the_heads_seen():
     nose, right, left = np.array([0.0, 12.0]), np.array([-5.5, 0.0]), np.array([5.5, 0.0])
     ears = np.array([[-16.0, -14.0], [16.0, -14.0]])
     head = np.stack([nose, right, left]) * mm + 500
-    turned = head.copy()
-    turned[:, 0] = 500 + (turned[:, 0] - 500) * 0.4  # turning the head shortens it
+    turned = 500 + (head - 500) * (0.4, 0.6)  # turning and bowing the head shortens it
     points = np.stack([head] * 5 + [turned] * 5)
     size = suggest_crop_px(points, np.full((10, 3), 0.95), 0.9)
     farthest = np.abs(np.vstack([ears, nose])).max() * mm

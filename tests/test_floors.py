@@ -20,7 +20,7 @@ FLOORS: dict[str, list[str]] = {
         *("stage_files", "provenance", "inputs"),
     ],
     "1": [
-        *("timeline", "video", "trackers", "pose_labels", "pose_network", "pose_project", "pose_recipe"),
+        *("timeline", "video", "pose_labels", "trackers", "pose_network", "pose_project", "pose_recipe"),
         *("pose_training", "pose", "crop", "face_store", "face_points", "face_extraction", "face_cohort"),
         *("faces", "pose_source", "crop_results"),
     ],

@@ -227,7 +227,7 @@ def save_figure(drawn: Figure | Axes, folder: Path | str, name: str, note: str =
 
 @contextmanager
 def _laid_out(figure: Figure) -> Iterator[None]:
-    """The layout found once and kept, so that both files have the same one (and are written in half the time)."""
+    """The layout found once and kept: both files have the same one and are written in half the time."""
     engine = figure.get_layout_engine()
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
@@ -245,9 +245,8 @@ def _print_note(figure: Figure, note: str) -> Bbox:
     if not note:
         return Bbox.from_bounds(0, 0, width, height)
     lines = textwrap.wrap(note, max(20, int(width * INCH_MM / 1.7)))
-    foot = (
-        np.ceil((len(lines) * TEXT_PT * 1.3 + 5) / 72 * _DPI) / _DPI
-    )  # inches; whole dots keep the rest sharp
+    foot = (len(lines) * TEXT_PT * 1.3 + 5) / 72  # inches
+    foot = np.ceil(foot * _DPI) / _DPI  # whole dots, so that the rest of the page stays as it is
     printed = figure.text(0.5, -foot / height / 2, "\n".join(lines), ha="center", va="center", gid="note")
     printed.set(fontsize=TEXT_PT, fontweight="bold")
     return Bbox.from_bounds(0, -foot, width, height + foot)
