@@ -20,15 +20,16 @@ SHOWN_ROWS = 5
 def load_labels(path: str | Path, point_names: Sequence[str] = KEYPOINTS) -> pd.DataFrame:
     """Read labelled frames and check all of them.
 
-    `path` is a csv table with `image` or `video` and `frame` (zero-based), optional `subject` and `camera`, and the
-    coordinates nose_x, nose_y, right_eye_x, ... in px of that image; a blank pair is a point that cannot be seen, and
-    a point that is never labelled may lack its columns. Files are looked for beside the table, then in its folders
-    `images` and `videos`. Or `path` is a DeepLabCut project (folder or config.yaml); `point_names` are then the
-    project's names of nose, right eye and left eye ("" = not labelled there).
+    `path` is a csv table with `image` or `video` and `frame` (zero-based), optional `subject` and `camera`,
+    and the coordinates nose_x, nose_y, right_eye_x, ... in px of that image; a blank pair is a point that
+    cannot be seen, and a point that is never labelled may lack its columns. Files are looked for beside the
+    table, then in its folders `images` and `videos`. Or `path` is a DeepLabCut project (folder or
+    config.yaml); `point_names` are then the project's names of nose, right eye and left eye ("" = not
+    labelled there).
 
-    Returns one row a labelled frame with the columns `LABEL_COLUMNS`: `image` or `video` absolute (the other ""),
-    `frame` (-1 for images), `source` (the video or folder it is from), `width`, `height` of the frame in px.
-    Raises one `PainlibError` that lists every fault.
+    Returns one row a labelled frame with the columns `LABEL_COLUMNS`: `image` or `video` absolute (the other
+    ""), `frame` (-1 for images), `source` (the video or folder it is from), `width`, `height` of the frame in
+    px. Raises one `PainlibError` that lists every fault.
     """
     path = Path(path)
     if path.name == "config.yaml":
@@ -53,8 +54,8 @@ def _read_table(path: Path) -> tuple[pd.DataFrame, Faults]:
 
     if not path.is_file():
         raise PainlibError(
-            f"Expected a table of labelled frames or a DeepLabCut project, found neither: {path}. Write the path of a "
-            "csv table, or of a folder with config.yaml, into `labels`."
+            f"Expected a table of labelled frames or a DeepLabCut project, found neither: {path}. Write the "
+            "path of a csv table, or of a folder with config.yaml, into `labels`."
         )
     try:
         raw = pd.read_csv(
@@ -113,7 +114,8 @@ def _read_table(path: Path) -> tuple[pd.DataFrame, Faults]:
 
 
 def _find_file(folder: Path, usual: str, name: str) -> str:
-    """Absolute path of a file that the table names; where none is found, the first place it was looked for."""
+    """Absolute path of a file that the table names; where none is found, the first place it was looked
+    for."""
     if not name:
         return ""
     places = [folder / name, folder / usual / name]
@@ -126,8 +128,8 @@ def _read_project(folder: Path, point_names: Sequence[str]) -> tuple[pd.DataFram
 
     if not (folder / "config.yaml").is_file():
         raise PainlibError(
-            f"Expected a DeepLabCut project: {folder} has no config.yaml. Write the path of the project's folder, or "
-            "of a csv table of labelled frames, into `labels`."
+            f"Expected a DeepLabCut project: {folder} has no config.yaml. Write the path of the project's "
+            "folder, or of a csv table of labelled frames, into `labels`."
         )
     faults, tables = Faults(), []
     for labelled in sorted(path for path in (folder / "labeled-data").glob("*") if path.is_dir()):
@@ -136,7 +138,8 @@ def _read_project(folder: Path, point_names: Sequence[str]) -> tuple[pd.DataFram
             tables.append(_read_collected(files[0], labelled, point_names, faults))
     if not tables:
         faults.add(
-            "Expected labeled-data/*/CollectedData_*.h5 or .csv, found none. Label frames in DeepLabCut first."
+            "Expected labeled-data/*/CollectedData_*.h5 or .csv, found none. Label frames in DeepLabCut "
+            "first."
         )
     faults.raise_if_any(f"The labelled frames cannot be used: {folder}")
     return pd.concat(tables, ignore_index=True), faults

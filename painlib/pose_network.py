@@ -29,9 +29,9 @@ BATCH = 16
 class PoseNetwork:
     """A DeepLabCut (PyTorch) network for one animal, with its own pre- and post-processing.
 
-    `point_names`: the network's names of nose, right eye and left eye; "" is a point that it does not find, which comes
-    back with NaN coordinates and likelihood 0. `width`, `height`: px that the frames were shrunk to fit for training
-    (0: not known). `fingerprint`: hash of weights, configuration and point names.
+    `point_names`: the network's names of nose, right eye and left eye; "" is a point that it does not find,
+    which comes back with NaN coordinates and likelihood 0. `width`, `height`: px that the frames were shrunk
+    to fit for training (0: not known). `fingerprint`: hash of weights, configuration and point names.
     """
 
     def __init__(
@@ -62,8 +62,8 @@ class PoseNetwork:
             self._runner.model.load_state_dict(weights)
         except RuntimeError as error:
             raise PainlibError(
-                f"The weights do not fit the network's configuration ({str(error).splitlines()[0]}). Weights and "
-                "configuration must come from one training: copy the whole folder again."
+                f"The weights do not fit the network's configuration ({str(error).splitlines()[0]}). Weights "
+                "and configuration must come from one training: copy the whole folder again."
             ) from error
         self._prepare_model()
         self.fingerprint = self._hash()
@@ -71,8 +71,8 @@ class PoseNetwork:
     def predict(self, images: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
         """Find the key points in `images`, each (height, width, 3) uint8 RGB.
 
-        Returns (n_images, 3 points, 3) float64: x, y in px of the images given, and likelihood in [0, 1], in the order
-        of `KEYPOINTS`.
+        Returns (n_images, 3 points, 3) float64: x, y in px of the images given, and likelihood in [0, 1], in
+        the order of `KEYPOINTS`.
         """
         found = np.full((len(images), len(KEYPOINTS), 3), np.nan)
         found[..., 2] = 0.0
@@ -87,7 +87,8 @@ class PoseNetwork:
         return found
 
     def save(self, folder: str | Path) -> Path:
-        """Write weights (safetensors) and configuration (json) to `folder`; copied alone, it can be loaded again."""
+        """Write weights (safetensors) and configuration (json) to `folder`; copied alone, it can be loaded
+        again."""
         from safetensors.torch import save_file
 
         from painlib.tables import write_whole
@@ -138,12 +139,13 @@ class PoseNetwork:
 def load_pose_network(
     path: str | Path, point_names: Sequence[str] = KEYPOINTS, device: str = "auto"
 ) -> PoseNetwork:
-    """Load a network from a folder of `PoseNetwork.save` (or one that holds it as `pose` or `network`), a DeepLabCut
-    project, or a snapshot (.pt) beside its pytorch_config.yaml.
+    """Load a network from a folder of `PoseNetwork.save` (or one that holds it as `pose` or `network`), a
+    DeepLabCut project, or a snapshot (.pt) beside its pytorch_config.yaml.
 
-    `point_names`: the project's names of nose, right eye and left eye ("" = not tracked); a folder of ours knows its
-    own. Of a project the highest iteration and shuffle is taken, and in it the snapshot that DeepLabCut prefers (best,
-    else last). `device`: "auto", "cpu", "cuda" or "mps". No code from the files is run.
+    `point_names`: the project's names of nose, right eye and left eye ("" = not tracked); a folder of ours
+    knows its own. Of a project the highest iteration and shuffle is taken, and in it the snapshot that
+    DeepLabCut prefers (best, else last). `device`: "auto", "cpu", "cuda" or "mps". No code from the files is
+    run.
     """
     path = Path(path)
     if path.name == "config.yaml":
@@ -156,8 +158,9 @@ def load_pose_network(
     if (path / "config.yaml").is_file():
         return _load_snapshot(_find_snapshot(path), point_names, device)
     raise PainlibError(
-        f"Expected a pose network: a painlib model folder (with {CARD_NAME}), a DeepLabCut project (with config.yaml) or "
-        f"a snapshot (.pt) beside pytorch_config.yaml; found none of them: {path}. Mend `pose_network`."
+        f"Expected a pose network: a painlib model folder (with {CARD_NAME}), a DeepLabCut project (with "
+        f"config.yaml) or a snapshot (.pt) beside pytorch_config.yaml; found none of them: {path}. Mend "
+        "`pose_network`."
     )
 
 
@@ -174,14 +177,16 @@ def choose_device(device: str) -> str:
 
 
 def fit_size(width: int, height: int, max_width: int, max_height: int) -> tuple[int, int]:
-    """Width and height of a frame shrunk to fit `max_width` x `max_height` px: aspect kept, never enlarged."""
+    """Width and height of a frame shrunk to fit `max_width` x `max_height` px: aspect kept, never
+    enlarged."""
     scale = min(1.0, max_width / width, max_height / height)
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 @contextmanager
 def quiet_deeplabcut(log: Path | None = None) -> Iterator[None]:
-    """Keep DeepLabCut's and timm's talk out of the notebook; what they print goes to the file `log`, if given."""
+    """Keep DeepLabCut's and timm's talk out of the notebook; what they print goes to the file `log`, if
+    given."""
     import contextlib
     import io
 
@@ -223,8 +228,9 @@ def _load_own(folder: Path, device: str) -> PoseNetwork:
         ) from error
     if card["format"] != FORMAT or faults:
         raise PainlibError(
-            f"Expected a card of format {FORMAT}, got format {card['format']!r} (wrong fields: {', '.join(faults) or 'none'}): "
-            f"{folder / CARD_NAME}. Use the painlib that wrote it, or train the network again."
+            f"Expected a card of format {FORMAT}, got format {card['format']!r} (wrong fields: "
+            f"{', '.join(faults) or 'none'}): {folder / CARD_NAME}. Use the painlib that wrote it, or train "
+            "the network again."
         )
     try:
         weights = load_file(folder / WEIGHTS_NAME)
@@ -267,8 +273,9 @@ def _find_snapshot(project: Path) -> Path:
         * (project / "dlc-models").is_dir()
     )
     raise PainlibError(
-        f"The DeepLabCut project has no trained PyTorch network (dlc-models-pytorch/.../train/snapshot-*.pt): {project}."
-        f"{tensorflow} Train it in DeepLabCut 3, or set pose_source to train or tracker."
+        "The DeepLabCut project has no trained PyTorch network "
+        f"(dlc-models-pytorch/.../train/snapshot-*.pt): {project}.{tensorflow} Train it in DeepLabCut 3, or "
+        "set pose_source to train or tracker."
     )
 
 
@@ -291,8 +298,9 @@ def _load_snapshot(path: Path, point_names: Sequence[str], device: str) -> PoseN
             weights = snapshot["model"]
         except (pickle.UnpicklingError, RuntimeError, KeyError, EOFError, OSError) as error:
             raise PainlibError(
-                f"The snapshot cannot be read as plain weights: {path} ({str(error).splitlines()[0]}). Copy it again; one "
-                "of an old DeepLabCut can be rewritten by its `fix_snapshot_metadata`, if you trust the file."
+                f"The snapshot cannot be read as plain weights: {path} ({str(error).splitlines()[0]}). Copy "
+                "it again; one of an old DeepLabCut can be rewritten by its `fix_snapshot_metadata`, if you "
+                "trust the file."
             ) from error
     try:
         return PoseNetwork(config, weights, point_names, 0, 0, device)
@@ -319,9 +327,9 @@ def _check_network(config: Any, point_names: Sequence[str]) -> None:
     bodyparts = list(config.metadata.bodyparts)
     if len(config.metadata.individuals) > 1 or str(config.method.value).lower() != "bu":
         faults.add(
-            "Expected a network for one animal that looks at whole frames (DeepLabCut: single animal, bottom-up); got "
-            f"method '{config.method.value}' for {len(config.metadata.individuals)} animals. Analyse the videos in "
-            "DeepLabCut and give the resulting files (pose_source: tracker)."
+            "Expected a network for one animal that looks at whole frames (DeepLabCut: single animal, "
+            f"bottom-up); got method '{config.method.value}' for {len(config.metadata.individuals)} animals. "
+            "Analyse the videos in DeepLabCut and give the resulting files (pose_source: tracker)."
         )
     backbone = str(config.model.backbone.get("model_name", ""))
     if not re.fullmatch(r"[\w.\-]*", backbone):
@@ -329,10 +337,12 @@ def _check_network(config: Any, point_names: Sequence[str]) -> None:
         faults.add(f"Expected the plain name of a backbone, got '{backbone}'.")
     if len(point_names) != len(KEYPOINTS) or not any(point_names):
         faults.add(
-            f'Expected three point names (nose, right eye, left eye; "" = not tracked), got {list(point_names)}.'
+            'Expected three point names (nose, right eye, left eye; "" = not tracked), got '
+            f"{list(point_names)}."
         )
     for name in [name for name in point_names if name and name not in bodyparts]:
         faults.add(
-            f"The network has no point '{name}'; it has {', '.join(bodyparts)}.{did_you_mean(name, bodyparts)}"
+            f"The network has no point '{name}'; it has "
+            f"{', '.join(bodyparts)}.{did_you_mean(name, bodyparts)}"
         )
     faults.raise_if_any("The pose network cannot be used")

@@ -28,7 +28,8 @@ SMALLEST_COORDINATE = 0.01
 
 def split_labels(labels: pd.DataFrame, test_fraction: float, seed: int) -> np.ndarray:
     """Which labelled frames are held out, (n_frames,) bool: whole animals where there are several, else whole
-    videos, else single frames, drawn at random until at least `test_fraction` of the frames are held out (0: none)."""
+    videos, else single frames, drawn at random until at least `test_fraction` of the frames are held out (0:
+    none)."""
     if test_fraction == 0:
         return np.zeros(len(labels), dtype=bool)
     rng = np.random.default_rng(seed)
@@ -116,7 +117,8 @@ def _read_video_frames(video: str, numbers: Sequence[int]) -> Iterator[tuple[int
 
 
 def _name_images(labels: pd.DataFrame) -> list[str]:
-    """labeled-data/<source>/img<number>.png of every frame; sources of one name (other folders) are told apart."""
+    """labeled-data/<source>/img<number>.png of every frame; sources of one name (other folders) are told
+    apart."""
     folders: dict[tuple[str, str], str] = {}
     names, counts = [], dict[str, int]()
     for row in labels.to_dict("records"):
@@ -175,7 +177,8 @@ def _write_config(folder: Path, names: Sequence[str], points: Sequence[str], hel
 
 
 def _create_dataset(config: Path, folder: Path, names: Sequence[str], held_out: np.ndarray) -> None:
-    """DeepLabCut's training dataset with our split; its row numbers are those of all labels in sorted order."""
+    """DeepLabCut's training dataset with our split; its row numbers are those of all labels in sorted
+    order."""
     with quiet_deeplabcut():
         from deeplabcut import create_training_dataset
 

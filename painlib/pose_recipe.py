@@ -11,7 +11,8 @@ HEAT_MAP_STRIDE = 4  # px of the input a cell of the heat map; finer costs more 
 
 
 def build_recipe(project: Any, config_path: Path, settings: dict[str, Any], crop: tuple[int, int]) -> Any:
-    """DeepLabCut's configuration (`PoseConfig`) for `settings` of `train_pose` and crops of (width, height) px."""
+    """DeepLabCut's configuration (`PoseConfig`) for `settings` of `train_pose` and crops of (width, height)
+    px."""
     from deeplabcut.pose_estimation_pytorch.config import PoseConfig
     from deeplabcut.pose_estimation_pytorch.config.enums import NetType
 
@@ -31,6 +32,8 @@ def build_recipe(project: Any, config_path: Path, settings: dict[str, Any], crop
         "snapshots": {"max_snapshots": 1, "save_epochs": epochs, "save_optimizer_state": False},
     }
     config["data"]["train"]["crop_sampling"] |= {"width": crop[0], "height": crop[1]}
+    if settings["pretrained"] == "no":
+        _suit_random_start(config)
     bodyparts = list(config["metadata"]["bodyparts"])
     if {"right_eye", "left_eye"} <= set(bodyparts):
         pair = [bodyparts.index("right_eye"), bodyparts.index("left_eye")]
@@ -38,11 +41,29 @@ def build_recipe(project: Any, config_path: Path, settings: dict[str, Any], crop
     return PoseConfig.from_dict(config)
 
 
+def _suit_random_start(config: dict[str, Any]) -> None:
+    """Ours, for short trainings from random weights; with published weights DeepLabCut's defaults stand.
+
+    A few thousand steps bring likelihoods near 0 and 1 when heat maps are plateaus under cross entropy (DeepLabCut's
+    older target), and not with its default, Gaussians under a squared error.
+    """
+    head = config["model"]["heads"]["bodypart"]
+    # DeepLabCut's start (normal, 0.001) leaves no gradient behind more than one deconvolution.
+    head["weight_init"] = None
+    head["target_generator"] |= {"type": "HeatmapPlateauGenerator", "pos_dist_thresh": 8}
+    head["criterion"] = {
+        "heatmap": {"type": "WeightedBCECriterion", "weight": 1.0},
+        "locref": {"type": "WeightedHuberCriterion", "weight": 0.05},
+    }
+    head["predictor"] |= {"apply_sigmoid": True, "clip_scores": False}
+    config["data"]["train"]["gaussian_noise"] = False
+
+
 def write_first_weights(config: Any, path: Path, pretrained: bool) -> None:
     """Write the weights that training starts from: the backbone's published ones, or random ones.
 
-    DeepLabCut 3.0.2 knows no random start of its own (its configuration's `pretrained: false` is overruled), but
-    it takes any snapshot to start from.
+    DeepLabCut 3.0.2 knows no random start of its own (its configuration's `pretrained: false` is overruled),
+    but it takes any snapshot to start from.
     """
     import torch
     from deeplabcut.pose_estimation_pytorch.models import PoseModel
@@ -54,16 +75,17 @@ def write_first_weights(config: Any, path: Path, pretrained: bool) -> None:
         if not pretrained:
             raise
         raise PainlibError(
-            f"The published weights of '{name}' could not be had ({type(error).__name__}: {str(error).splitlines()[0]}). "
-            "Connect this machine to the internet once, or copy the cache of another machine (folder hub of "
-            "~/.cache/huggingface), or set `pose_pretrained: no` to train from random weights, which needs many more "
-            "labelled frames."
+            f"The published weights of '{name}' could not be had ({type(error).__name__}: "
+            f"{str(error).splitlines()[0]}). Connect this machine to the internet once, or copy the cache of "
+            "another machine (folder hub of ~/.cache/huggingface), or set `pose_pretrained: no` to train "
+            "from random weights, which needs many more labelled frames."
         ) from error
     torch.save({"model": model.state_dict(), "metadata": {"epoch": 0}}, path)
 
 
 def _use_timm(config: dict[str, Any], name: str, known: list[str]) -> None:
-    """Put the ResNet `name` of timm into the configuration, with deconvolutions down to the heat map's stride."""
+    """Put the ResNet `name` of timm into the configuration, with deconvolutions down to the heat map's
+    stride."""
     import timm
     import torch
     from deeplabcut.pose_estimation_pytorch.models.backbones import ResNet
@@ -82,8 +104,9 @@ def _use_timm(config: dict[str, Any], name: str, known: list[str]) -> None:
             features = backbone(torch.zeros(1, 3, 64, 64))
     except Exception as error:
         raise PainlibError(
-            f"DeepLabCut 3.0.2 cannot build the timm network '{name}' ({str(error).splitlines()[0]}): it takes those that "
-            f"know `output_stride`, such as resnet10t, resnet18, resnet50. Mend `pose_backbone`."
+            f"DeepLabCut 3.0.2 cannot build the timm network '{name}' ({str(error).splitlines()[0]}): it "
+            "takes those that know `output_stride`, such as resnet10t, resnet18, resnet50. Mend "
+            "`pose_backbone`."
         ) from error
     channels = int(features.shape[1])
     config["model"]["backbone"]["model_name"] = name

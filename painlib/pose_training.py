@@ -42,12 +42,13 @@ def train_pose(
 ) -> PoseNetwork:
     """Train DeepLabCut 3 (PyTorch) on `labels` (of `load_labels`) and evaluate it on held-out frames.
 
-    Frames are shrunk to fit `width` x `height` px. `backbone`: resnet_50 and the like, or the timm name of a ResNet;
-    `pretrained="require"` starts from its published weights or stops, "no" from random ones. `crop_px`: side of the
-    random crops that are trained on. Whole animals (else videos, else frames) are held out, at least `test_fraction`
-    of the frames; no epoch is chosen by them. `folder` gets the DeepLabCut project (`project`), the network
-    (`network`) and `evaluation.csv`; a finished training with the same labels and settings is reused, an unfinished
-    one starts again. On one machine's CPU the same seed gives the same network.
+    Frames are shrunk to fit `width` x `height` px. `backbone`: resnet_50 and the like, or the timm name of a
+    ResNet; `pretrained="require"` starts from its published weights or stops, "no" from random ones.
+    `crop_px`: side of the random crops that are trained on. Whole animals (else videos, else frames) are held
+    out, at least `test_fraction` of the frames; no epoch is chosen by them. `folder` gets the DeepLabCut
+    project (`project`), the network (`network`) and `evaluation.csv`; a finished training with the same
+    labels and settings is reused, an unfinished one starts again. On one machine's CPU the same seed gives
+    the same network.
     """
     folder = Path(folder)
     settings = {
@@ -89,8 +90,8 @@ def evaluate_pose(
 ) -> pd.DataFrame:
     """Compare predictions on the (shrunk) `images` with `labels`, in px of the original frames.
 
-    One row a labelled frame and key point: `set` ("train"/"test"), `labelled` (False: the point cannot be seen),
-    x, y, predicted_x, predicted_y, likelihood, error_px (NaN where not labelled or not predicted).
+    One row a labelled frame and key point: `set` ("train"/"test"), `labelled` (False: the point cannot be
+    seen), x, y, predicted_x, predicted_y, likelihood, error_px (NaN where not labelled or not predicted).
     """
     import cv2
     import pandas as pd
@@ -125,11 +126,13 @@ def evaluate_pose(
 
 
 def choose_likelihood_threshold(evaluation: pd.DataFrame, paper: float = 0.9) -> float:
-    """The likelihood threshold with which the crop rule of most held-out labelled frames comes out as labelled.
+    """The likelihood threshold with which the crop rule of most held-out labelled frames comes out as
+    labelled.
 
-    Ours, not the paper's: `paper` (0.9) is returned where no other threshold does better, since a short training gives
-    lower likelihoods than the paper's. Between neighbouring thresholds that do equally well the middle of the widest
-    stretch is taken. `evaluation` is the table of `evaluate_pose`; only its rows of `set` "test" are used.
+    Ours, not the paper's: `paper` (0.9) is returned where no other threshold does better, since a short
+    training gives lower likelihoods than the paper's. Between neighbouring thresholds that do equally well
+    the middle of the widest stretch is taken. `evaluation` is the table of `evaluate_pose`; only its rows of
+    `set` "test" are used.
     """
     test = evaluation[evaluation["set"] == "test"]
     if test.empty:
@@ -182,6 +185,7 @@ def _crop_size(labels: pd.DataFrame, settings: dict[str, Any]) -> tuple[int, int
 
 def _train_network(config: Path, settings: dict[str, Any], crop: tuple[int, int], device: str) -> Path:
     """DeepLabCut's own training; returns its last snapshot."""
+    import torch
     from deeplabcut.pose_estimation_pytorch.apis.training import train
     from deeplabcut.pose_estimation_pytorch.data import DLCLoader
     from deeplabcut.pose_estimation_pytorch.task import Task
@@ -197,6 +201,8 @@ def _train_network(config: Path, settings: dict[str, Any], crop: tuple[int, int]
     first = loader.model_folder / "first.pt"
     write_first_weights(loader.model_cfg, first, settings["pretrained"] == "require")
     fix_seeds(settings["seed"])
+    # Numbers too small for the processor's fast path fill young networks, and made training several times slower.
+    torch.set_flush_denormal(True)
     report_progress("Pose: training", 0, settings["epochs"])
     train(
         loader,
@@ -211,7 +217,8 @@ def _train_network(config: Path, settings: dict[str, Any], crop: tuple[int, int]
 
 
 def _register_progress() -> str:
-    """A logger of DeepLabCut that reports every epoch as our progress; returns its name in DeepLabCut's registry."""
+    """A logger of DeepLabCut that reports every epoch as our progress; returns its name in DeepLabCut's
+    registry."""
     import torch
     from deeplabcut.pose_estimation_pytorch.runners.logger import LOGGER, BaseLogger
 

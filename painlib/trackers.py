@@ -25,18 +25,20 @@ KINDS = "DeepLabCut .h5 or .csv, SLEAP analysis .h5 or .slp, Lightning Pose .csv
 def read_tracker(path: str | Path, point_names: Sequence[str], individual: str | None = None) -> pd.DataFrame:
     """Read nose and eyes from a tracker's file; what wrote it is seen from the file itself.
 
-    `point_names`: the file's names of nose, right eye and left eye ("" = not tracked). `individual`: which animal, where
-    the file has several. Returns one row a frame: `frame` (the file's own zero-based number) and for each of
-    `KEYPOINTS` _x, _y (px, NaN where absent) and _likelihood (0 where absent). Raises one `PainlibError` with every
-    fault: unknown names, likelihoods that are missing beside coordinates or outside 0 to 1 (SLEAP's peaks slightly above
-    1 count as 1). A likelihood means what its tracker takes it for: thresholds do not carry over between trackers.
+    `point_names`: the file's names of nose, right eye and left eye ("" = not tracked). `individual`: which
+    animal, where the file has several. Returns one row a frame: `frame` (the file's own zero-based number)
+    and for each of `KEYPOINTS` _x, _y (px, NaN where absent) and _likelihood (0 where absent). Raises one
+    `PainlibError` with every fault: unknown names, likelihoods that are missing beside coordinates or outside
+    0 to 1 (SLEAP's peaks slightly above 1 count as 1). A likelihood means what its tracker takes it for:
+    thresholds do not carry over between trackers.
     """
     import pandas as pd
 
     path = Path(path)
     if len(point_names) != len(KEYPOINTS) or not any(point_names):
         raise PainlibError(
-            'Expected three `point_names` (nose, right eye, left eye; "" = not tracked), at least one of them named; '
+            'Expected three `point_names` (nose, right eye, left eye; "" = not tracked), at least one of '
+            "them named; "
             f"got {list(point_names)}."
         )
     if not path.is_file():
@@ -51,7 +53,8 @@ def read_tracker(path: str | Path, point_names: Sequence[str], individual: str |
         x, y, likelihood = np.full(len(frames), np.nan), np.full(len(frames), np.nan), np.zeros(len(frames))
         if name and name not in known:
             faults.add(
-                f"No point '{name}' (for {point}); the file has {', '.join(known)}.{did_you_mean(name, known)}"
+                f"No point '{name}' (for {point}); the file has "
+                f"{', '.join(known)}.{did_you_mean(name, known)}"
             )
         elif name:
             x, y, likelihood = _select_point(dataset, animal, name)
@@ -88,8 +91,8 @@ def _load_dataset(path: Path) -> tuple[xr.Dataset, np.ndarray]:
         Exception
     ) as error:  # whatever pandas, HDF5 or movement say of a file that is not what its name says
         raise PainlibError(
-            f"The tracker's file cannot be read: {path} ({type(error).__name__}: {str(error).splitlines()[0]}). Expected "
-            f"{KINDS}; export it again."
+            f"The tracker's file cannot be read: {path} ({type(error).__name__}: "
+            f"{str(error).splitlines()[0]}). Expected {KINDS}; export it again."
         ) from error
     raise PainlibError(f"Expected a tracker's file ({KINDS}), got '{path.suffix}': {path}.")
 
@@ -105,7 +108,8 @@ def _load_sleap(path: Path) -> tuple[xr.Dataset, np.ndarray]:
 
 
 def _load_dlc_style(path: Path) -> tuple[xr.Dataset, np.ndarray]:
-    """DeepLabCut and Lightning Pose write the same table: columns scorer, (individuals,) bodyparts, coords."""
+    """DeepLabCut and Lightning Pose write the same table: columns scorer, (individuals,) bodyparts,
+    coords."""
     import pandas as pd
 
     table = pd.DataFrame(pd.read_hdf(path)) if path.suffix.lower() == ".h5" else _read_dlc_csv(path)
@@ -113,14 +117,14 @@ def _load_dlc_style(path: Path) -> tuple[xr.Dataset, np.ndarray]:
         raise PainlibError(f"Expected columns of scorer, bodyparts, coords ({KINDS}), got others: {path}.")
     if not pd.api.types.is_integer_dtype(table.index):
         raise PainlibError(
-            f"Expected a tracker's result with a number for each frame, got rows such as {table.index[0]!r}: {path}. "
-            "Labels (CollectedData) belong in `labels`."
+            f"Expected a tracker's result with a number for each frame, got rows such as {table.index[0]!r}: "
+            f"{path}. Labels (CollectedData) belong in `labels`."
         )
     coords = set(table.columns.get_level_values("coords"))
     if "likelihood" not in coords:
         raise PainlibError(
-            f"The file has no likelihoods (its columns: {', '.join(sorted(coords))}): {path}. The crop rules need one for "
-            "each point: export 2D predictions with likelihood."
+            f"The file has no likelihoods (its columns: {', '.join(sorted(coords))}): {path}. The crop rules "
+            "need one for each point: export 2D predictions with likelihood."
         )
     if table.empty:
         raise PainlibError(f"The tracker's file has no frames: {path}.")
@@ -140,8 +144,8 @@ def _read_dlc_csv(path: Path) -> pd.DataFrame:
     levels = [level for level in levels if level in HEADER_LEVELS]
     if levels not in (list(HEADER_LEVELS), [level for level in HEADER_LEVELS if level != "individuals"]):
         raise PainlibError(
-            f"Expected a csv of DeepLabCut or Lightning Pose (rows scorer, bodyparts, coords at its top), got a top row that "
-            f"starts with {levels[:1] or 'something else'}: {path}."
+            "Expected a csv of DeepLabCut or Lightning Pose (rows scorer, bodyparts, coords at its top), "
+            f"got a top row that starts with {levels[:1] or 'something else'}: {path}."
         )
     # The index is set afterwards: with `index_col`, pandas takes an empty first frame for the name of the index.
     table = pd.read_csv(path, header=list(range(len(levels))), encoding="utf-8-sig", low_memory=False)
@@ -153,8 +157,8 @@ def _read_dlc_csv(path: Path) -> pd.DataFrame:
 def _fill_grid(table: pd.DataFrame) -> pd.DataFrame:
     """The same table with x, y, likelihood of every point of every animal, in this order.
 
-    `movement` takes the columns' order for granted, knows no other columns than these, and no points that only some
-    animals have.
+    `movement` takes the columns' order for granted, knows no other columns than these, and no points that
+    only some animals have.
     """
     import pandas as pd
 
@@ -192,7 +196,8 @@ def _choose_individual(dataset: xr.Dataset, individual: str | None, path: Path) 
         )
     if individual not in names:
         raise PainlibError(
-            f"No individual '{individual}'; the file has {', '.join(names)}: {path}.{did_you_mean(individual, names)}"
+            f"No individual '{individual}'; the file has {', '.join(names)}: "
+            f"{path}.{did_you_mean(individual, names)}"
         )
     return str(individual)
 
@@ -211,20 +216,20 @@ def _check_point(
         yield f"Point '{name}': infinite coordinates, first in frame {frames[np.isinf(x) | np.isinf(y)][0]}."
     if present.any() and np.isnan(likelihood[present]).all():
         yield (
-            f"Point '{name}' has coordinates but no likelihoods at all, and the crop rules need them. Export predictions "
-            "with their scores (SLEAP: point_scores; frames corrected by hand have none)."
+            f"Point '{name}' has coordinates but no likelihoods at all, and the crop rules need them. Export "
+            "predictions with their scores (SLEAP: point_scores; frames corrected by hand have none)."
         )
     elif np.isnan(likelihood[present]).any():
         missing = frames[present & np.isnan(likelihood)]
         yield (
-            f"Point '{name}': {len(missing)} frames have coordinates but no likelihood, the first is frame {missing[0]}. "
-            "Give them one, or blank their coordinates."
+            f"Point '{name}': {len(missing)} frames have coordinates but no likelihood, the first is frame "
+            f"{missing[0]}. Give them one, or blank their coordinates."
         )
     outside = present & ((likelihood < 0) | (likelihood > 1))
     if outside.any():
         yield (
-            f"Point '{name}': expected likelihoods from 0 to 1, got {likelihood[outside][0]:g} in frame {frames[outside][0]} "
-            f"({outside.sum()} frames)."
+            f"Point '{name}': expected likelihoods from 0 to 1, got {likelihood[outside][0]:g} in frame "
+            f"{frames[outside][0]} ({outside.sum()} frames)."
         )
 
 

@@ -100,7 +100,7 @@ def make_minutes(
 
 
 def make_assay(
-    name: str, levels: dict[str, float], n: int, first: int = 0, paired: bool = False
+    name: str, levels: dict[str, float], n: int, first: int = 0, paired: bool = False, control: str = ""
 ) -> AssayResult:
     """An assay of 10 minutes after treatment whose animals sit around `levels`."""
     rng = np.random.default_rng(7)
@@ -117,7 +117,7 @@ def make_assay(
         make_minutes(values, first),
         assay=name,
         groups=groups,
-        control=groups[0],
+        control=control or groups[0],
         paired=paired,
         bootstrap=0,
         **settings,

@@ -23,6 +23,7 @@ from figures import (
     drawn,
     find_overlaps,
     labels_of,
+    make_assay,
     make_assays,
     make_confusion,
     make_evaluation,
@@ -76,10 +77,11 @@ def test_drawing_writes_nothing_and_leaves_the_style_alone(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    before = dict(matplotlib.rcParams)
-    DRAWINGS[name]()
+    with matplotlib.rc_context({"font.size": 13, "axes.grid": True}):
+        before = dict(matplotlib.rcParams)
+        DRAWINGS[name]()
+        assert dict(matplotlib.rcParams) == before
     assert list(tmp_path.iterdir()) == []
-    assert dict(matplotlib.rcParams) == before
 
 
 @pytest.mark.parametrize("name", LABELS)
@@ -200,6 +202,17 @@ def test_a_group_keeps_its_look_whatever_part_of_the_study_is_drawn(assays: list
     alone, together = plots.plot_paper_panels(assays[:1]), plots.plot_paper_panels(assays[:2])
     colours = [artists(figure, "1 % AC")[-1].get_color() for figure in (alone, together)]
     assert colours[0] == colours[1]
+    whole = plots.plot_paper_panels(assays)
+    treated = ("0.6 % AC", "1 % AC", "diclofenac + AC", "capsaicin", "CGRP")
+    lines = [artists(whole, name)[-1] for name in treated]
+    assert len({(line.get_color(), line.get_marker()) for line in lines}) == 5
+
+
+def test_the_control_is_black_wherever_it_stands() -> None:
+    last = make_assay("AC", {"1 % AC": 0.8, "vehicle": 0.2}, 4, control="vehicle")
+    figure = plots.plot_paper_panels([last])
+    assert artists(figure, "vehicle")[0].get_color() == "#000000"
+    assert artists(figure, "1 % AC")[0].get_color() != "#000000"
 
 
 def test_points_of_like_value_stand_side_by_side() -> None:

@@ -227,6 +227,6 @@ def test_the_surest_faces_of_each_kind_are_picked_one_an_animal_first() -> None:
 
 def test_the_gallery_puts_each_face_into_its_row_with_its_probability() -> None:
     figure = draw_confident_faces()
-    # Labelled pain and called so: m1 2, m2 1, m3 1; no pain and called so: m1 2, m2 1; wrong: one of each, m2's.
+    # Labelled pain and called so: m1 2, m2 1, m3 1; no pain and called so: m1 2, m2 1; wrong: m2, one each.
     assert [len(ax.images) for ax in figure.axes] == [4, 3, 1, 1]
     assert figure.axes[2].texts[0].get_text() == "m2  0.40"

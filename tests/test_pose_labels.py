@@ -35,7 +35,11 @@ def images(tmp_path) -> list[str]:
 
 def test_table_of_images_with_blank_points(tmp_path, images):
     path = write_table(
-        tmp_path / "labels.csv", image=images, subject=["007", "007", "8"], nose_x=[1, 2, ""], nose_y=[3, 4, ""]
+        tmp_path / "labels.csv",
+        image=images,
+        subject=["007", "007", "8"],
+        nose_x=[1, 2, ""],
+        nose_y=[3, 4, ""],
     )
     labels = load_labels(path)
     assert labels["image"].tolist() == [str(tmp_path / "images" / name) for name in images]
@@ -49,8 +53,12 @@ def test_table_of_images_with_blank_points(tmp_path, images):
 
 
 def test_table_of_video_frames(tmp_path):
-    write_video(tmp_path / "a.mp4", (np.full((HEIGHT, WIDTH, 3), 20 * number, np.uint8) for number in range(6)), 10)
-    path = write_table(tmp_path / "labels.csv", video=["a.mp4"] * 2, frame=[5, 1], nose_x=[1, 2], nose_y=[3, 4])
+    write_video(
+        tmp_path / "a.mp4", (np.full((HEIGHT, WIDTH, 3), 20 * number, np.uint8) for number in range(6)), 10
+    )
+    path = write_table(
+        tmp_path / "labels.csv", video=["a.mp4"] * 2, frame=[5, 1], nose_x=[1, 2], nose_y=[3, 4]
+    )
     labels = load_labels(path)
     assert labels["frame"].tolist() == [5, 1]
     frames = dict(read_labelled_frames(labels, WIDTH, HEIGHT))
@@ -83,7 +91,10 @@ def test_every_fault_of_a_table_is_listed_at_once(tmp_path, images):
 @pytest.mark.parametrize(
     ("columns", "expected"),
     [
-        ({"picture": ["a"], "nose_x": [1], "nose_y": [1]}, "Expected the column `image`, or `video` and `frame`"),
+        (
+            {"picture": ["a"], "nose_x": [1], "nose_y": [1]},
+            "Expected the column `image`, or `video` and `frame`",
+        ),
         ({"image": ["a"], "nose_x": [1]}, "one of the two columns is missing"),
         ({"image": ["a"]}, "coordinates of at least one point"),
         ({"image": [], "nose_x": [], "nose_y": []}, "no rows"),

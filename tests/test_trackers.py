@@ -1,4 +1,5 @@
-"""Tracker files: the numbers come from the raw files by h5py, the csv module and tables written by hand here."""
+"""Tracker files: the numbers come from the raw files by h5py, the csv module and tables written by hand
+here."""
 
 import csv
 from pathlib import Path
@@ -14,7 +15,9 @@ from painlib.trackers import read_tracker
 HEADER = ["scorer", "bodyparts", "coords"]
 
 
-def write_dlc_csv(path: Path, columns: dict[tuple[str, ...], list], levels: list[str] = HEADER, first_frame: int = 0):
+def write_dlc_csv(
+    path: Path, columns: dict[tuple[str, ...], list], levels: list[str] = HEADER, first_frame: int = 0
+):
     """A DeepLabCut csv by hand: column keys are the header's levels without the scorer."""
     rows = len(next(iter(columns.values())))
     with open(path, "w", newline="") as file:
@@ -75,7 +78,9 @@ def test_missing_coordinates_become_absent_whatever_their_likelihood(tmp_path):
 
 def test_missing_likelihood_beside_coordinates_is_a_fault(tmp_path):
     path = write_dlc_csv(tmp_path / "a.csv", point("n", [1, 2, 3], [1, 2, 3], [0.9, "", 0.9]))
-    with pytest.raises(PainlibError, match=r"1 frames have coordinates but no likelihood, the first is frame 1"):
+    with pytest.raises(
+        PainlibError, match=r"1 frames have coordinates but no likelihood, the first is frame 1"
+    ):
         read_tracker(path, ("n", "", ""))
 
 

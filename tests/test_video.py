@@ -1,5 +1,6 @@
 """Numbers, times, colours and faults of videos, against clips that carry their numbers in the picture."""
 
+import gc
 import math
 import os
 import struct
@@ -290,7 +291,7 @@ def test_written_video_keeps_number_time_rate_and_colour(tmp_path, fps):
 
 
 def test_written_video_has_the_same_bytes_each_time(tmp_path):
-    images = [clips.draw_number(number) for number in range(20)]
+    images = [clips.draw_number(number, 96, 256) for number in range(20)]
     first, second = (write_video(tmp_path / name, images, 25).read_bytes() for name in ("a.mp4", "b.mp4"))
     assert first == second
     assert (
@@ -369,6 +370,19 @@ def test_each_file_is_decoded_once_by_one_thread(long_clip, monkeypatch):
     assert len(CountedVideo.opened) == 1
     assert len(CountedVideo.decoded) <= 2 * 12  # from the keyframe before, not from the start
     assert set(CountedVideo.threads) == {1}
+
+
+def test_a_frame_is_freed_when_the_next_one_comes(long_clip):
+    gc.collect()
+    gc.disable()  # 4K frames would fill the memory before the collector comes
+    try:
+        for frame in read_frames([VideoPart(str(long_clip))]):
+            assert frame.image.shape[:2] == frame.size[::-1]
+            assert frame.shrunk(48, 32).shape == (32, 48, 3)
+            alive = sum(isinstance(thing, av.VideoFrame) for thing in gc.get_objects())
+            assert alive < 6, f"{alive} frames are held at frame {frame.number}"
+    finally:
+        gc.enable()
 
 
 TRUNCATED = {

@@ -1,0 +1,208 @@
+"""The drawn cohort through the chain, held against its truth; used by the long checks."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import stats as scipy_stats
+from sklearn.metrics import roc_auc_score
+
+from painlib.baseline import fit_predict_baseline
+from painlib.cohort import Recording, iter_recordings, load_cohort
+from painlib.crop import apply_rules
+from painlib.demo import DemoParams, draw_cohort
+from painlib.faces import FaceStore, extract_cohort, load_network_inputs
+from painlib.fusion import fuse_recording, summarise_minutes
+from painlib.params import CropParams, StatisticsParams, TrainParams, load_run
+from painlib.pose import KEYPOINTS
+from painlib.pose_source import choose_threshold, prepare_pose_network
+from painlib.prediction import predict_faces
+from painlib.stats import run_assay
+from painlib.tables import read_table
+from painlib.training import train_classifier
+from painlib.weak_labels import label_faces
+
+ROOT = Path(__file__).parents[1]
+HIGH, LOW = 0.5, 0.1  # latent pain of the faces told apart
+
+
+@dataclass(frozen=True)
+class Held:
+    """What one demonstration gave, all of it on assay animals, that no network was trained on."""
+
+    seed: int
+    strength: float
+    numbers: dict
+    animals: pd.DataFrame
+
+
+def run_demonstration(folder: Path, seed: int, strength: float, **sizes: float) -> Held:
+    """Draw, train the pose network and the classifier, judge the assay animals, and compare with the truth.
+
+    The parameters are those of params/demo.yaml but for the seed, the strength and `sizes`.
+    """
+    run = load_run(ROOT / "params" / "demo.yaml", ROOT / "notebooks")
+    assert run.demo is not None
+    drawn = DemoParams(**{**run.demo, "seed": seed, "strength": strength, **sizes})
+    cohort_file = draw_cohort(folder / "cohort", drawn)
+    crop = run.stages["crop"]
+    train = run.stages["train"]
+    statistics = run.stages["statistics"]
+    assert isinstance(crop, CropParams)
+    assert isinstance(train, TrainParams)
+    assert isinstance(statistics, StatisticsParams)
+    here = {"workdir": folder, "cohort": cohort_file, "seed": seed}
+    crop = crop.model_copy(update={**here, "labels": cohort_file.parent / "labels.csv"})
+    recordings = iter_recordings(load_cohort(cohort_file))
+
+    pose = prepare_pose_network(crop)
+    threshold = choose_threshold(crop, pose.evaluation)
+    assert crop.crop_px is not None
+    _, faults = extract_cohort(
+        recordings,
+        folder,
+        params=crop,
+        network_path=pose.network_path,
+        threshold=threshold,
+        crop_px=crop.crop_px,
+    )
+    assert faults.empty, faults.to_string()
+    assay = [recording for recording in recordings if not recording.label]
+    numbers: dict = {"threshold": threshold, **measure_pose(folder, assay, threshold)}
+
+    store = FaceStore(folder)
+    faces = label_faces(store.index, recordings)
+    inputs = load_network_inputs(store, faces.index, train.input_px, folder / "train.npy")
+    trained = train_classifier(
+        inputs, faces["label"].to_numpy(), np.arange(len(faces)), train, seed, checkpoint=folder / "net.pt"
+    )
+    rows = np.flatnonzero(store.index["recording"].isin([recording.name for recording in assay]))
+    judged = store.index.iloc[rows].reset_index(drop=True)
+    seen = load_network_inputs(store, rows, train.input_px, folder / "assay.npy")
+    judged[["p_no_pain", "p_pain"]] = predict_faces(trained.net, seen, 256)
+    judged["baseline"] = fit_predict_baseline(
+        np.asarray(inputs), faces["label"].to_numpy(), np.asarray(seen), seed
+    )
+
+    latent = join_truth(folder, judged)
+    animals = score_latent(latent)
+    numbers |= summarise_auc(animals, seed)
+    minutes, rho = follow_minutes(folder, assay, judged, latent)
+    numbers |= {"spearman_median": float(np.median(rho)), "spearman_all": [round(value, 3) for value in rho]}
+    shared = {
+        name: getattr(statistics, name)
+        for name in ("window_start_min", "window_end_min", "pre_window_min", "alpha", "bootstrap")
+    }
+    result = run_assay(
+        minutes,
+        assay="AC dose",
+        groups=statistics.groups[0],
+        control=statistics.control[0],
+        paired=False,
+        seed=seed,
+        **shared,
+    )
+    kept = ["test", "comparison", "difference", "ci_low", "ci_high", "p", "p_corrected"]
+    for name, test in (("post", result.post.table), ("pre", result.pre.table)):
+        published = test[test["role"] == "as published"][kept]
+        numbers[name] = json.loads(published.to_json(orient="records", double_precision=4))
+    return Held(seed, strength, numbers, animals)
+
+
+def join_truth(folder: Path, faces: pd.DataFrame) -> pd.DataFrame:
+    """The faces with the truth of their frame."""
+    truth = [
+        pd.read_parquet(folder / "cohort" / "truth" / f"{recording}_{camera}.parquet").assign(
+            recording=recording, camera=camera
+        )
+        for recording, camera in faces[["recording", "camera"]].drop_duplicates().itertuples(index=False)
+    ]
+    return faces.merge(
+        pd.concat(truth).drop(columns="time_s"), on=["recording", "camera", "frame"], validate="1:1"
+    )
+
+
+def measure_pose(folder: Path, recordings: list[Recording], threshold: float) -> dict:
+    """Error of visible points over the frontal eye distance, and rules against true visibility."""
+    errors, found, true, widest = [], [], [], 0.0
+    for recording in recordings:
+        for video in recording.cameras:
+            name = f"{recording.name}_{video.camera}.parquet"
+            pose = read_table(folder / "pose" / name, "pose")
+            truth = pd.read_parquet(folder / "cohort" / "truth" / name)
+            seen = truth[[f"{point}_visible" for point in KEYPOINTS]].to_numpy(bool)
+            at = {kind: np.stack([kind_of[[f"{p}_x", f"{p}_y"]].to_numpy(float) for p in KEYPOINTS], 1)
+                  for kind, kind_of in (("pose", pose), ("truth", truth))}  # fmt: skip
+            errors.append(np.linalg.norm(at["pose"] - at["truth"], axis=2)[seen])
+            eyes = np.linalg.norm(at["truth"][:, 1] - at["truth"][:, 2], axis=1)[seen.all(axis=1)]
+            widest = max(widest, float(np.quantile(eyes, 0.98)) if len(eyes) else 0.0)
+            likelihood = pose[[f"{point}_likelihood" for point in KEYPOINTS]].to_numpy()
+            found.append(apply_rules(likelihood, threshold))
+            true.append(apply_rules(seen.astype(float), 0.5))
+    error, rule, truth_rule = (np.concatenate(parts) for parts in (errors, found, true))
+    return {
+        "pose_error_share": float(np.median(error) / widest),
+        "frontal_eye_distance_px": widest,
+        "rule_agreement": float((rule == truth_rule).mean()),
+        "rule_recall": {str(r): round(float((rule[truth_rule == r] == r).mean()), 3) for r in (0, 1, 2, 3)},
+        "faceless": float((truth_rule == 0).mean()),
+    }
+
+
+def score_latent(latent: pd.DataFrame) -> pd.DataFrame:
+    """AUC an animal of faces with latent pain >= 0.5 against <= 0.1, of the network and of the baseline."""
+    clear = latent[(latent["latent_pain"] >= HIGH) | (latent["latent_pain"] <= LOW)]
+    rows = []
+    for subject, faces in clear.groupby("subject"):
+        pain = faces["latent_pain"] >= HIGH
+        if pain.sum() >= 10 and (~pain).sum() >= 10:
+            rows.append(
+                {
+                    "subject": subject,
+                    "n_pain": int(pain.sum()),
+                    "n_no_pain": int((~pain).sum()),
+                    "auc": roc_auc_score(pain, faces["p_pain"]),
+                    "auc_baseline": roc_auc_score(pain, faces["baseline"]),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def summarise_auc(animals: pd.DataFrame, seed: int) -> dict:
+    """Mean and worst animal, and the bootstrap interval of the mean over animals."""
+    drawn = np.random.default_rng(seed).choice(animals["auc"], size=(9999, len(animals))).mean(axis=1)
+    return {
+        "animals": len(animals),
+        "auc_mean": float(animals["auc"].mean()),
+        "auc_worst": float(animals["auc"].min()),
+        "auc_interval": [float(value) for value in np.quantile(drawn, [0.025, 0.975])],
+        "baseline_mean": float(animals["auc_baseline"].mean()),
+        "baseline_worst": float(animals["auc_baseline"].min()),
+    }
+
+
+def follow_minutes(
+    folder: Path, recordings: list[Recording], judged: pd.DataFrame, latent: pd.DataFrame
+) -> tuple[pd.DataFrame, list[float]]:
+    """The table `minutes`, and each treated animal's Spearman rho of probability against latent pain."""
+    minutes, rho = [], []
+    for recording in recordings:
+        filmed = {
+            video.camera: read_table(folder / "pose" / f"{recording.name}_{video.camera}.parquet", "pose")
+            for video in recording.cameras
+        }
+        frames = judged[judged["recording"] == recording.name]
+        timepoints = fuse_recording(recording, frames, filmed, trained_on=False)
+        minutes.append(summarise_minutes(recording, timepoints, 0.0))
+        if recording.phase == "post" and recording.treatment != "vehicle":
+            camera = recording.cameras[0].camera
+            truth = pd.read_parquet(folder / "cohort" / "truth" / f"{recording.name}_{camera}.parquet")
+            curve = truth.groupby((truth["time_s"] - recording.time_zero_s) // 60)["latent_pain"].mean()
+            both = minutes[-1].set_index("minute")["pain_probability"].dropna()
+            curve = curve.reindex(both.index)
+            rho.append(float(scipy_stats.spearmanr(both, curve).statistic))
+    return pd.concat(minutes, ignore_index=True), rho

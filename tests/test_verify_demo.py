@@ -1,0 +1,42 @@
+"""Long checks on drawn mice (`make verify`): five seeds, on animals that nothing was trained on."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from demonstration import run_demonstration
+
+SEEDS = (1, 2, 3, 4, 5)
+pytestmark = pytest.mark.verify
+
+
+def folder_for(tmp_path_factory: pytest.TempPathFactory, name: str) -> Path:
+    """`PAINLIB_VERIFY` keeps the folders, so that a stopped check goes on; otherwise temporary ones."""
+    kept = os.environ.get("PAINLIB_VERIFY")
+    return Path(kept) / name if kept else tmp_path_factory.mktemp(name)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_pain_is_read_from_drawn_faces_of_unknown_animals(seed, tmp_path_factory):
+    folder = folder_for(tmp_path_factory, f"strength1_seed{seed}")
+    held = run_demonstration(folder, seed, 1.0)
+    print("\n", json.dumps({"seed": seed, "strength": 1.0, **held.numbers}))
+    numbers = held.numbers
+    assert numbers["pose_error_share"] <= 0.05
+    assert numbers["rule_agreement"] >= 0.93
+    assert numbers["auc_mean"] >= 0.95
+    assert numbers["spearman_median"] >= 0.8
+    strongest = next(row for row in numbers["post"] if row["comparison"] == "1 % AC - vehicle")
+    assert strongest["p_corrected"] < 0.05
+    assert strongest["difference"] > 0
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_nothing_is_read_where_pain_does_not_show(seed, tmp_path_factory):
+    folder = folder_for(tmp_path_factory, f"strength0_seed{seed}")
+    # Half as long: no minute curve is followed here.
+    held = run_demonstration(folder, seed, 0.0, assay_pre_minutes=2, assay_post_minutes=7)
+    print("\n", json.dumps({"seed": seed, "strength": 0.0, **held.numbers}))
+    low, high = held.numbers["auc_interval"]
+    assert low <= 0.5 <= high
