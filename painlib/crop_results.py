@@ -1,4 +1,4 @@
-"""What `01_crop` left for the stages after it: which recordings are whole, how faces were cut, pose tables."""
+"""What `01_crop` left for later stages: which recordings are whole, how faces were cut, pose tables."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ SUMMARY_NAME = "summary.csv"
 
 
 def write_summary(summary: pd.DataFrame, workdir: Path) -> Path:
-    """Keep the summary of `extract_cohort`, one row a camera that succeeded: the list that later stages go by."""
+    """Keep the summary of `extract_cohort`, a row a camera that succeeded: later stages go by it."""
     return write_csv(summary.drop(columns=["seconds", "resumed"]), workdir / "faces" / SUMMARY_NAME)
 
 
 def finished_recordings(recordings: Sequence[Recording], workdir: Path) -> list[Recording]:
     """The recordings all of whose cameras went through `01_crop`.
 
-    One whose video failed is left out with all its cameras: half of its faces would be another measurement. Raises
-    `PainlibError` where none is left, or `01_crop` has not run.
+    One whose video failed is left out with all its cameras: half of its faces would be another measurement.
+    Raises `PainlibError` where none is left, or `01_crop` has not run.
     """
     import pandas as pd
 
@@ -55,11 +55,13 @@ def read_crop_facts(workdir: Path) -> dict[str, float | int | str]:
     names = ("crop_px", "border", "likelihood_threshold")
     facts = (record or {}).get("facts", {})
     if any(name not in facts for name in names):
-        raise PainlibError(f"Expected the record of stage 01_crop in {workdir}, found none that is finished. Run it first.")
+        raise PainlibError(f"Expected a finished record of 01_crop, found none: {workdir}. Run it first.")
     return {name: facts[name] for name in names}
 
 
-def iter_poses(recordings: Sequence[Recording], workdir: Path) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:
+def iter_poses(
+    recordings: Sequence[Recording], workdir: Path
+) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:
     """((recording, camera), table "pose") of every camera that has one, one at a time."""
     for recording in recordings:
         for video in recording.cameras:

@@ -27,8 +27,8 @@ def judge_recordings(
 ) -> pd.DataFrame:
     """The table `frames` of all recordings: one row a face.
 
-    Each recording's part is kept in `predictions/recordings/` and reused while its faces and the model are the same,
-    so that a killed run goes on with the recording it was in.
+    Each recording's part is kept in `predictions/recordings/` and reused while its faces and the model are
+    the same, so that a killed run goes on with the recording it was in.
     """
     folder = params.workdir / "predictions" / "recordings"
     parts = [
@@ -62,7 +62,7 @@ def summarise_recordings(
     card: ModelCard,
     min_coverage: float,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The tables `timepoints` and `minutes` of all recordings, from the table `frames` and the frames filmed."""
+    """The tables `timepoints` and `minutes`, from the table `frames` and all frames filmed."""
     timepoints, minutes = [], []
     for recording in track(recordings, len(recordings), "Fusing cameras"):
         filmed = {camera: pose[["frame", "time_s"]] for (_, camera), pose in iter_poses([recording], workdir)}

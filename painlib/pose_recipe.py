@@ -44,8 +44,8 @@ def build_recipe(project: Any, config_path: Path, settings: dict[str, Any], crop
 def _suit_random_start(config: dict[str, Any]) -> None:
     """Ours, for short trainings from random weights; with published weights DeepLabCut's defaults stand.
 
-    A few thousand steps bring likelihoods near 0 and 1 when heat maps are plateaus under cross entropy (DeepLabCut's
-    older target), and not with its default, Gaussians under a squared error.
+    A few thousand steps bring likelihoods near 0 and 1 when heat maps are plateaus under cross entropy
+    (DeepLabCut's older target), and not with its default, Gaussians under a squared error.
     """
     head = config["model"]["heads"]["bodypart"]
     # DeepLabCut's start (normal, 0.001) leaves no gradient behind more than one deconvolution.

@@ -1,4 +1,4 @@
-"""Where nose and eyes come from in one run: a network trained here, a network that exists, or tracker files."""
+"""Where nose and eyes come from: a network trained here, a network that exists, or tracker files."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EVALUATION_COLUMNS = (
 
 @dataclass(frozen=True)
 class PoseSource:
-    """`network_path` is None for tracker files; `evaluation` (see `evaluate_pose`) is empty unless trained here."""
+    """`network_path`: None for tracker files. `evaluation`: as `evaluate_pose`, empty unless trained here."""
 
     network_path: Path | None
     evaluation: pd.DataFrame
@@ -35,8 +35,8 @@ class PoseSource:
 def prepare_pose_network(params: CropParams) -> PoseSource:
     """Train, load or leave out the pose network, as `params.pose_source` says.
 
-    A network ends in `workdir/pose_network/network`, without pickles, from where `02_train` copies it into the model
-    folder. A finished training with the same labels and settings is reused; a killed one starts again.
+    A network ends in `workdir/pose_network/network`, without pickles, from where `02_train` copies it into
+    the model folder. A finished training with the same labels and settings is reused; a killed one restarts.
     """
     import pandas as pd
 
@@ -71,26 +71,27 @@ def prepare_pose_network(params: CropParams) -> PoseSource:
         "pose": "trained here",
         "pose_network": network.fingerprint,
         "held_out_median_error_px": {
-            str(point): round(float(errors.median()), 3) for point, errors in test.groupby("point")["error_px"]
+            str(point): round(float(errors.median()), 3)
+            for point, errors in test.groupby("point")["error_px"]
         },
     }
     return PoseSource(folder / "network", evaluation, facts)
 
 
 def choose_threshold(params: CropParams, evaluation: pd.DataFrame) -> float:
-    """`likelihood_threshold`; where it is None, that with which most held-out labelled frames get their true rule."""
+    """`likelihood_threshold`; where None, that which gives most held-out labelled frames their true rule."""
     if params.likelihood_threshold is not None:
         return params.likelihood_threshold
     if not len(evaluation):
         raise PainlibError(
-            "Parameter likelihood_threshold: null takes it from held-out labelled frames, and there are none with "
+            "Parameter likelihood_threshold: null takes it from held-out labelled frames, none there with "
             f"pose_source '{params.pose_source}'. Give a number (the article's is 0.9)."
         )
     return choose_likelihood_threshold(evaluation)
 
 
 def copy_pose_network(workdir: Path, model_folder: Path) -> str | None:
-    """Copy `workdir/pose_network/network` to `model_folder/pose`; its name there, or None where the run used none."""
+    """Copy `workdir/pose_network/network` to `model_folder/pose`; its name there, or None without one."""
     source, target = workdir / "pose_network" / "network", model_folder / "pose"
     beside = model_folder / ".pose.part"
     shutil.rmtree(beside, ignore_errors=True)
@@ -106,7 +107,7 @@ def copy_pose_network(workdir: Path, model_folder: Path) -> str | None:
 def choose_crop_px(
     recordings: Sequence[Recording], params: CropParams, network_path: Path | None, threshold: float
 ) -> int:
-    """`crop_px`; where it is None, a size from the heads in frames drawn from all videos (or the tracker files)."""
+    """`crop_px`; where None, a size from the heads in frames of all videos (or in the tracker files)."""
     if params.crop_px is not None:
         return params.crop_px
     videos = [video for recording in recordings for video in recording.cameras]

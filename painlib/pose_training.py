@@ -201,7 +201,7 @@ def _train_network(config: Path, settings: dict[str, Any], crop: tuple[int, int]
     first = loader.model_folder / "first.pt"
     write_first_weights(loader.model_cfg, first, settings["pretrained"] == "require")
     fix_seeds(settings["seed"])
-    # Numbers too small for the processor's fast path fill young networks, and made training several times slower.
+    # Denormal numbers fill young networks and slow a processor down several times.
     torch.set_flush_denormal(True)
     report_progress("Pose: training", 0, settings["epochs"])
     train(

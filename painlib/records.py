@@ -112,24 +112,24 @@ def begin_record(run: Run, workdir: Path) -> RunRecord:
         started=_now(),
         stages=[StageRecord(name=stage.name, notebook=stage.notebook) for stage in STAGES],
     )
-    save_record(record, workdir)
+    save_record(record)
     return record
 
 
-def finish_record(record: RunRecord, workdir: Path) -> None:
-    """Gather the faults of all stages that have been recorded as done, and write the record down."""
+def finish_record(record: RunRecord, run: Run) -> None:
+    """Gather the faults that all stages have recorded, and write the record down."""
     for stage in STAGES:
         record.faults += [
             RecordedFault(stage=stage.name, recording=fault["recording"], message=fault["message"])
-            for fault in (read_provenance(stage.name, workdir) or {}).get("faults", [])
+            for fault in (read_provenance(stage.name, run.stages[stage.name].workdir) or {}).get("faults", [])
         ]
     record.finished = _now()
-    save_record(record, workdir)
+    save_record(record)
 
 
-def save_record(record: RunRecord, workdir: Path) -> None:
-    """Write provenance/run.json."""
-    with write_whole(record_path(workdir)) as temporary:
+def save_record(record: RunRecord) -> None:
+    """Write provenance/run.json of the record's workdir."""
+    with write_whole(record_path(Path(record.workdir))) as temporary:
         temporary.write_text(record.model_dump_json(indent=1), encoding="utf-8")
 
 

@@ -19,6 +19,7 @@ from painlib.records import RunRecord, StageRecord
 from painlib.tables import write_whole
 
 TABLE_ROWS = 12
+FIRST_TABLES = ("tests", "held_out")  # what a reader looks for before the rest
 # Screen px a figure's px (300 dpi): two columns (174 mm) fill the page, one column half of it.
 SCREEN_PX = 0.46
 # nbconvert's lab template without what it would load from elsewhere, and with words for each picture.
@@ -146,8 +147,13 @@ def _read_introduction(notebook: Path) -> tuple[str, str]:
 def _find_figures(workdir: Path, stage: Stage) -> list[dict[str, Any]]:
     """The figures figures/<nn>_*.png, embedded; other files of that name are links."""
     prefix = f"{stage.number:02d}_"
+    notebook = workdir / "notebooks" / f"{stage.notebook}.ipynb"
+    source = notebook.read_text(encoding="utf-8") if notebook.is_file() else ""
+    pictures = sorted((workdir / "figures").glob(f"{prefix}*.png"))
+    # In the order in which the notebook names them; one that it does not name (-1) comes last.
+    pictures.sort(key=lambda picture: source.find(picture.stem) % (len(source) + 1))
     figures = []
-    for picture in sorted((workdir / "figures").glob(f"{prefix}*.png")):
+    for picture in pictures:
         content = picture.read_bytes()
         beside = sorted(
             path for path in picture.parent.glob(f"{picture.stem}.*") if not path.name.startswith(".")
@@ -178,7 +184,8 @@ def _find_tables(workdir: Path, stage: Stage, provenance: dict[str, Any]) -> lis
     declared = [workdir / entry["path"] for entry in provenance.get("outputs", [])]
     tables = {path.resolve() for path in declared if path.suffix == ".csv" and path.is_file()}
     tables |= {path.resolve() for path in (workdir / stage.name).glob("*.csv")}
-    return sorted(path for path in tables if path.name != "sentences.csv")
+    tables = {path for path in tables if path.name != "sentences.csv" and not path.name.startswith(".")}
+    return sorted(tables, key=lambda path: (path.stem not in FIRST_TABLES, path))
 
 
 def _read_first_rows(workdir: Path, path: Path) -> dict[str, Any]:

@@ -106,14 +106,14 @@ def run_stages(
     params = run.stages[STAGES[0].name]
     note = cohort_note(load_cohort(params.cohort))
     with hold_workdir(params.workdir) as running:
-        record = begin_record(run, params.workdir)
         check_before(run, chosen[0], say)
+        record = begin_record(run, params.workdir)
         try:
             for stage in chosen:
                 if not run_stage(stage, run.stages[stage.name], force, notebooks, running, record, say):
                     break
         finally:
-            finish_record(record, params.workdir)
+            finish_record(record, run)
         plain = {stage.name: as_papermill(run.stages[stage.name]) for stage in STAGES}
         write_report(params.workdir, record, plain, note=note)
     return record
@@ -146,11 +146,11 @@ def run_stage(
                 f"Expected {stage.notebook} to end by finishing its record in provenance, but it did not."
             )
         entry.outcome = "ran"
-    except StageFailed as fault:
+    except PainlibError as fault:
         entry.outcome, entry.message = "failed", str(fault)
     finally:
         entry.seconds = round(time.monotonic() - started, 2)
-        save_record(record, params.workdir)
+        save_record(record)
     outcome = "done in" if entry.outcome == "ran" else "failed after"
     say(f"{stage.name}: {outcome} {format_seconds(entry.seconds)}")
     return entry.outcome == "ran"
@@ -159,8 +159,8 @@ def run_stage(
 def check_before(run: Run, stage: Stage, say: Say) -> None:
     """A run that begins in the middle: refuse where an earlier stage never ended, say where one is stale."""
     earlier = STAGES[: STAGES.index(stage)]
-    workdir = run.stages[stage.name].workdir
     for name, found in find_states(run, earlier).items():
+        workdir = run.stages[name].workdir
         if not (read_provenance(name, workdir) or {}).get("finished"):
             raise PainlibError(
                 f"--from {stage.name}: expected finished results of stage {name}, found none in {workdir}. "
@@ -249,6 +249,9 @@ def _kernel_class(running: Path, progress: Path, kernels: list[Any]) -> type:
             # Not the user's start-up files and history, and figures always into the notebook.
             environment["IPYTHONDIR"] = str(running / "ipython")
             environment["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
+            home = Path(painlib.__file__).parents[1]
+            if home.name != "site-packages":  # a clone: the kernel takes this painlib and no other
+                environment["PYTHONPATH"] = os.pathsep.join([str(home), os.environ.get("PYTHONPATH", "")])
             # What the process itself prints (C libraries, workers) would tear the terminal's bars.
             with open(running / KERNEL_LOG, "wb") as log:
                 await super().start_kernel(**kwargs, env=environment, stdout=log, stderr=log)

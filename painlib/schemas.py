@@ -91,7 +91,7 @@ SCHEMAS: dict[str, TableSchema] = {
                 **_WHO,
                 **_CAMERA,
                 "frame": _FRAME["frame"],
-                "label": Column("int64", "0 no pain, 1 pain: the label of the recording", at_least=0, at_most=1),
+                "label": Column("int64", "of the recording: 0 no pain, 1 pain", at_least=0, at_most=1),
                 "sex": Column("str", "of the animal, or empty"),
                 "fold": Column("str", "the round in which this animal was held out"),
                 **_PROBABILITIES,

@@ -147,7 +147,7 @@ def _read_dlc_csv(path: Path) -> pd.DataFrame:
             "Expected a csv of DeepLabCut or Lightning Pose (rows scorer, bodyparts, coords at its top), "
             f"got a top row that starts with {levels[:1] or 'something else'}: {path}."
         )
-    # The index is set afterwards: with `index_col`, pandas takes an empty first frame for the name of the index.
+    # The index is set afterwards: with `index_col`, pandas takes an empty first frame for its name.
     table = pd.read_csv(path, header=list(range(len(levels))), encoding="utf-8-sig", low_memory=False)
     table = table.set_index(table.columns[0]).rename_axis(index=None)
     table.columns = pd.MultiIndex.from_tuples(table.columns.tolist(), names=levels)

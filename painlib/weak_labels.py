@@ -1,9 +1,8 @@
-"""Faces with the label of their recording (paper, "Recording": weak labels), and the card of what learned from them."""
+"""Faces with the label of their recording (paper: weak labels), and the card of what learned from them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -19,8 +18,8 @@ from painlib.training import TrainedNet
 def label_faces(index: pd.DataFrame, recordings: Sequence[Recording]) -> pd.DataFrame:
     """The rows of a face index whose recording has a label, with label (0 "no pain", 1 "pain") and sex.
 
-    The rows keep their places in the index (for `FaceStore.read`). Raises `PainlibError` where no recording with faces
-    has a label.
+    The rows keep their places in the index (for `FaceStore.read`). Raises `PainlibError` where no recording
+    with faces has a label.
     """
     labels = {recording.name: LABELS.index(recording.label) for recording in recordings if recording.label}
     sexes = {recording.name: recording.sex for recording in recordings}
@@ -30,7 +29,8 @@ def label_faces(index: pd.DataFrame, recordings: Sequence[Recording]) -> pd.Data
             f"Expected faces of recordings with a label ('no pain' or 'pain'), got none: {len(labels)} of "
             f"{len(recordings)} recordings have a label. Fill the column `label` of the animals to train on."
         )
-    return faces.assign(label=faces["recording"].map(labels).astype("int64"), sex=faces["recording"].map(sexes))
+    label = faces["recording"].map(labels).astype("int64")
+    return faces.assign(label=label, sex=faces["recording"].map(sexes))
 
 
 def make_card(

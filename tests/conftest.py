@@ -8,7 +8,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def real() -> Path:
-    """The folder of real mouse material that PAINLIB_REAL names; when it is set, missing material is a failure."""
+    """The folder of real mouse material that PAINLIB_REAL names; set, missing material is a failure."""
     name = os.environ.get("PAINLIB_REAL")
     if not name:
         pytest.skip("PAINLIB_REAL is not set: the checks on real mice need its folder")

@@ -40,14 +40,17 @@ class Held:
     animals: pd.DataFrame
 
 
-def run_demonstration(folder: Path, seed: int, strength: float, **sizes: float) -> Held:
+def run_demonstration(
+    folder: Path, seed: int, strength: float, pose_from: Path | None = None, workers: int = 2, **sizes: float
+) -> Held:
     """Draw, train the pose network and the classifier, judge the assay animals, and compare with the truth.
 
-    The parameters are those of params/demo.yaml but for the seed, the strength and `sizes`.
+    The parameters are those of params/demo.yaml but for the seed, the strength and `sizes`. `pose_from`: the
+    folder of another demonstration whose pose network is used, instead of training one.
     """
     run = load_run(ROOT / "params" / "demo.yaml", ROOT / "notebooks")
     assert run.demo is not None
-    drawn = DemoParams(**{**run.demo, "seed": seed, "strength": strength, **sizes})
+    drawn = DemoParams(**{**run.demo, "seed": seed, "strength": strength, "workers": workers, **sizes})
     cohort_file = draw_cohort(folder / "cohort", drawn)
     crop = run.stages["crop"]
     train = run.stages["train"]
@@ -55,12 +58,19 @@ def run_demonstration(folder: Path, seed: int, strength: float, **sizes: float) 
     assert isinstance(crop, CropParams)
     assert isinstance(train, TrainParams)
     assert isinstance(statistics, StatisticsParams)
-    here = {"workdir": folder, "cohort": cohort_file, "seed": seed}
+    here = {"workdir": folder, "cohort": cohort_file, "seed": seed, "workers": workers}
     crop = crop.model_copy(update={**here, "labels": cohort_file.parent / "labels.csv"})
     recordings = iter_recordings(load_cohort(cohort_file))
 
-    pose = prepare_pose_network(crop)
-    threshold = choose_threshold(crop, pose.evaluation)
+    if pose_from is not None:
+        network = pose_from / "pose_network" / "network"
+        evaluation = pd.read_csv(pose_from / "pose_network" / "evaluation.csv")
+        crop = crop.model_copy(update={"pose_source": "network", "pose_network": network})
+        pose = prepare_pose_network(crop)
+    else:
+        pose = prepare_pose_network(crop)
+        evaluation = pose.evaluation
+    threshold = choose_threshold(crop, evaluation)
     assert crop.crop_px is not None
     _, faults = extract_cohort(
         recordings,

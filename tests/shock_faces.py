@@ -1,4 +1,4 @@
-"""Real mice (`shock_faces`) as a cohort, through the whole chain with one mouse held out; for short and long checks.
+"""Real mice (`shock_faces`) as a cohort, through the whole chain with one mouse held out.
 
 The label is the stimulus (500 µA or none), not a grimace score; the mice are head-fixed, seen from the left.
 """

@@ -197,9 +197,7 @@ def test_weights_that_cannot_be_had_are_a_fault_and_no_silent_random_start(label
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "empty"))
     with pytest.raises(PainlibError, match="published weights of 'resnet50_gn' could not be had") as error:
-        train_pose(
-            labels, tmp_path / "run", **{**SETTINGS, "backbone": "resnet_50", "pretrained": "require"}
-        )
+        train_pose(labels, tmp_path / "run", **{**SETTINGS, "backbone": "resnet_50", "pretrained": "require"})
     assert "pose_pretrained: no" in str(error.value)
     assert not (tmp_path / "run" / "network").exists()
 
@@ -285,7 +283,9 @@ def test_threshold_lies_between_hidden_and_visible_points_of_held_out_frames():
 
 
 def test_the_papers_threshold_stays_where_no_other_does_better():
-    evaluation = make_evaluation([("test", [0.99, 0.95, 0.3], [1, 1, 0]), ("test", [0.2, 0.97, 0.1], [0, 1, 0])])
+    evaluation = make_evaluation(
+        [("test", [0.99, 0.95, 0.3], [1, 1, 0]), ("test", [0.2, 0.97, 0.1], [0, 1, 0])]
+    )
     assert choose_likelihood_threshold(evaluation) == 0.9
 
 

@@ -147,7 +147,7 @@ def test_labels_of_a_deeplabcut_project(tmp_path, suffix):
 
 def test_unknown_points_of_a_project_are_named_with_those_it_has(tmp_path):
     write_dlc_labels(tmp_path, "csv")
-    with pytest.raises(PainlibError, match="no point 'snoot'.*EyeL, snout, EyeR.*Did you mean 'snout'"):
+    with pytest.raises(PainlibError, match=r"no point 'snoot'.*EyeL, snout, EyeR.*Did you mean 'snout'"):
         load_labels(tmp_path, ("snoot", "EyeR", "EyeL"))
 
 

@@ -66,7 +66,13 @@ def lab(tmp_path):
     """A laboratory after 04_statistics: figures, tables, a record; returns folder, run and parameters."""
     run = load_run(make_lab(tmp_path), tmp_path / "notebooks")
     runs = tmp_path / "runs"
-    for name in ("01_rule_shares.png", "01_rule_shares.pdf", "01_overlay.mp4", "04_panels.png"):
+    for name in (
+        "01_rule_shares.png",
+        "01_rule_shares.pdf",
+        "01_errors.png",
+        "01_overlay.mp4",
+        "04_panels.png",
+    ):
         (runs / "figures").mkdir(parents=True, exist_ok=True)
         (runs / "figures" / name).write_bytes(PNG)
     (runs / "statistics").mkdir()
@@ -78,9 +84,13 @@ def lab(tmp_path):
     (runs / "pose").mkdir()
     (runs / "pose" / "evaluation.csv").write_text("point,error_px\nnose,1.5\n")
     (runs / "notebooks").mkdir()
+    last_named_first = {"cell_type": "code", "id": "b", "metadata": {}, "outputs": [], "execution_count": 1}
+    last_named_first["source"] = (
+        "save_figure(figure, figures, '01_rule_shares')\nsave_figure(f, figures, '01_errors')"
+    )
     introduction = "# Faces from videos\n\nFinds the **face** in every frame. It reads videos.\n\n- a list"
     cell = {"cell_type": "markdown", "id": "a", "metadata": {}, "source": introduction}
-    notebook = {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    notebook = {"cells": [cell, last_named_first], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
     (runs / "notebooks" / "01_crop.ipynb").write_text(json.dumps(notebook))
     (runs / "notebooks" / "01_crop.html").touch()
     with start_stage("crop", run.stages["crop"], [tmp_path / "cohort.csv"]) as crop:
@@ -146,8 +156,10 @@ def test_the_report_says_what_was_run_with_which_parameters(lab):
 def test_figures_are_inside_the_page_with_an_alternative_text(lab):
     _, page = read_report(lab, note=NOTE)
     embedded = [base64.b64decode(picture["src"].split(",")[1]) for picture in page.pictures]
-    assert embedded == [PNG, PNG]
-    assert "rule shares" in page.pictures[0]["alt"]
+    assert embedded == [PNG] * 3
+    # As the notebook names them, not by the alphabet.
+    for picture, words in zip(page.pictures, ("rule shares", "errors", "panels"), strict=True):
+        assert words in picture["alt"]
     assert all(NOTE in picture["alt"] for picture in page.pictures)
 
 

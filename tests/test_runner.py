@@ -1,5 +1,6 @@
 """The runner, on a tiny laboratory whose notebooks take no time; where it matters, in real kernels."""
 
+import errno
 import json
 import os
 import shutil
@@ -12,11 +13,13 @@ from pathlib import Path
 import pytest
 from tiny_lab import execute_here, make_lab, write_notebook, write_parameters
 
+import painlib
 from painlib import runner
 from painlib.faults import PainlibError
 from painlib.params import load_run
 from painlib.records import RunRecord, hold_workdir
 from painlib.runner import find_states, run_stages, select_stages
+from painlib.tables import write_whole
 
 NAMES = ["crop", "train", "predict", "statistics"]
 
@@ -52,7 +55,7 @@ def outcomes(record: RunRecord) -> list[str]:
     return [stage.outcome for stage in record.stages]
 
 
-def start(folder: Path, *options: str, **environment: str) -> subprocess.Popen:
+def start(folder: Path, *options: str) -> subprocess.Popen:
     """`painlib run` in a process of its own, with the laboratory's notebooks."""
     code = (
         "import sys, pathlib, painlib.runner\n"
@@ -65,7 +68,7 @@ def start(folder: Path, *options: str, **environment: str) -> subprocess.Popen:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, **environment},
+        env={**os.environ, "PYTHONPATH": str(Path(painlib.__file__).parents[1])},
         cwd=folder,
     )
 
@@ -220,6 +223,22 @@ def test_a_notebook_that_forgets_to_finish_its_record_is_a_failed_stage(lab):
     assert "02_train" in record.stages[1].message
 
 
+def test_a_full_disk_fails_the_stage_and_not_the_program(lab, monkeypatch):
+    def fill(notebook, params, running):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def write(notebook, params, running):
+        with write_whole(params.workdir / "notebooks" / notebook.name):
+            fill(notebook, params, running)
+
+    before = (lab / "runs" / "notebooks" / "01_crop.ipynb").read_bytes()
+    monkeypatch.setattr(runner, "execute_notebook", write)
+    record = run(lab, force=True)
+    assert outcomes(record) == ["failed", "waiting", "waiting", "waiting"]
+    assert "The disk is full" in record.stages[0].message
+    assert (lab / "runs" / "notebooks" / "01_crop.ipynb").read_bytes() == before
+
+
 def test_a_cohort_with_faults_is_refused_before_anything_runs(lab):
     (lab / "m1.mp4").unlink()
     shutil.rmtree(lab / "runs")
@@ -296,14 +315,19 @@ def test_the_kernel_is_the_interpreter_that_runs_painlib_whatever_the_user_has(
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
     monkeypatch.setenv("MPLBACKEND", "agg")
+    (tmp_path / "other" / "painlib").mkdir(parents=True)
+    (tmp_path / "other" / "painlib" / "__init__.py").touch()
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "other"))
     tell = (
-        "import json, os, sys\nPath(folder, 'told.json').write_text(json.dumps([sys.executable, os.getcwd(),"
-        " 'seen_startup' in globals(), os.environ['MPLBACKEND'], os.environ['PAINLIB_PROGRESS']]))"
+        "import json, os, sys, painlib\nPath(folder, 'told.json').write_text(json.dumps([sys.executable, os.getcwd(),"
+        " 'seen_startup' in globals(), os.environ['MPLBACKEND'], os.environ['PAINLIB_PROGRESS'], painlib.__file__]))"
     )
     write_notebook(folder, "train", tell)
     record = run(folder, first="train", last="train", force=True)
     assert outcomes(record)[1] == "ran", record.stages[1].message
-    executable, cwd, startup_ran, backend, progress = json.loads((folder / "runs" / "told.json").read_text())
+    told = json.loads((folder / "runs" / "told.json").read_text())
+    executable, cwd, startup_ran, backend, progress, package = told
+    assert package == painlib.__file__
     assert executable == sys.executable
     assert cwd == str(folder / "notebooks")
     assert not startup_ran

@@ -145,7 +145,7 @@ def test_several_animals_need_a_name(tmp_path):
     columns |= {("single", *key): value for key, value in point("corner", [0], [0], [1]).items()}
     path = write_dlc_csv(tmp_path / "a.csv", columns, levels)
     assert read_tracker(path, ("n", "", ""), "jerry")["nose_x"].tolist() == [5]
-    with pytest.raises(PainlibError, match="several animals.*tom, jerry"):
+    with pytest.raises(PainlibError, match=r"several animals.*tom, jerry"):
         read_tracker(path, ("n", "", ""))
     with pytest.raises(PainlibError, match="Did you mean 'jerry'"):
         read_tracker(path, ("n", "", ""), "jery")

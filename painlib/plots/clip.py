@@ -32,7 +32,7 @@ def write_overlay_clip(
 ) -> Path | None:
     """Write an mp4 of `n_frames` frames around a stretch with faces, of the first camera that has any.
 
-    Frames of slow recordings are shown at 10 frames/s. Returns its path, or None where no recording has a face.
+    Frames of slow recordings are shown at 10 frames/s. Returns its path, or None where no face was found.
     """
     for recording in recordings:
         for video in recording.cameras:
@@ -56,7 +56,9 @@ def _draw(
     video: CameraVideo, pose: pd.DataFrame, squares: pd.DataFrame, threshold: float, note: str
 ) -> Iterator[np.ndarray]:
     wanted = pose.set_index("frame")
-    frames: Iterator[Frame] = (f for f in read_frames(video.parts, video.offset_s) if f.number in wanted.index)
+    frames: Iterator[Frame] = (
+        f for f in read_frames(video.parts, video.offset_s) if f.number in wanted.index
+    )
     for frame in islice(frames, len(wanted)):
         row = wanted.loc[frame.number]
         points = np.array([[row[f"{point}_x"], row[f"{point}_y"]] for point in KEYPOINTS])
@@ -68,8 +70,7 @@ def _draw(
         if frame.number in squares.index:
             x, y, side = (float(value) * scale for value in squares.loc[frame.number])
             square = (x, y, side)
-        small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else image
-        drawn = draw_pose_overlay(small, points * scale, likelihood, int(rule[0]), threshold, square)
-        if note:
-            cv2.putText(drawn, note, (4, drawn.shape[0] - 6), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (255, 255, 255), 1, cv2.LINE_AA)
-        yield drawn
+        small = (
+            cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else image
+        )
+        yield draw_pose_overlay(small, points * scale, likelihood, int(rule[0]), threshold, square, note)

@@ -104,9 +104,8 @@ def plot_confident_faces(
         look = CLASS_LOOKS["pain" if call else "no pain"]
         strips.append((title, look.colour, places, "no held-out face of this kind"))
     captions = [f"{shorten(str(row['subject']), 9)}  {row['p_pain']:.2f}" for row in rows.to_dict("records")]
-    figure = _draw_strips(strips, images, captions, figure)
-    figure.suptitle("Surest calls on held-out animals; under each face: animal, probability of pain")
-    return figure
+    title = "Surest calls on held-out animals; under each face: animal, probability of pain"
+    return _draw_strips(strips, images, captions, figure, title)
 
 
 def _check_pairs(images: Sequence[np.ndarray] | np.ndarray, rows: pd.DataFrame) -> None:
@@ -125,12 +124,14 @@ def _draw_strips(
     images: Sequence[np.ndarray] | np.ndarray,
     captions: list[str],
     figure: Figure | None,
+    page_title: str = "",
 ) -> Figure:
     """One line of faces a strip: (title, colour, places of its images, what to say when it has none)."""
     columns = max([8, *(len(places) for _, _, places, _ in strips)])
     face_mm = DOUBLE_MM / columns
     heights = [face_mm + 9.5 if len(places) else 12 for _, _, places, _ in strips]
-    figure = page_figure(figure, DOUBLE_MM, sum(heights) + 6)
+    figure = page_figure(figure, DOUBLE_MM, sum(heights) + (11 if page_title else 6))
+    figure.suptitle(page_title)
     axes = figure.subplots(len(strips), 1, squeeze=False, height_ratios=heights)[:, 0]
     for ax, (title, colour, places, empty) in zip(axes, strips, strict=True):
         ax.set(xlim=(0, columns), ylim=(1.17, 0), xticks=[], yticks=[])

@@ -33,7 +33,7 @@ LETTER_MM = 1.45  # mean width of a letter at 7 pt
 
 BLACK, DARK, GREY, PALE = "#000000", "#4D4D4D", "#7F7F7F", "#D9D9D9"
 ORANGE, SKY, GREEN, YELLOW = "#E69F00", "#56B4E9", "#009E73", "#F0E442"
-BLUE, VERMILLION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"
+BLUE, VERMILION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Look:
     line: Any  # as matplotlib's linestyle
 
 
-CLASS_LOOKS = {"pain": Look(VERMILLION, "o", "-"), "no pain": Look(BLUE, "s", "--")}
+CLASS_LOOKS = {"pain": Look(VERMILION, "o", "-"), "no pain": Look(BLUE, "s", "--")}
 KEYPOINT_LOOKS = {
     "nose": Look(GREEN, "^", "-"),
     "right_eye": Look(ORANGE, "o", "--"),
@@ -60,7 +60,7 @@ RULE_LOOKS = {
 RULE_NAMES = {1: "nose and both eyes", 2: "nose and right eye", 3: "nose and left eye", 4: "no face"}
 
 _CONTROL_LOOK = Look(BLACK, "o", "-")
-_GROUP_COLOURS = (GREEN, ORANGE, PURPLE, SKY)  # pain and no pain keep vermillion and blue to themselves
+_GROUP_COLOURS = (GREEN, ORANGE, PURPLE, SKY)  # pain and no pain keep vermilion and blue to themselves
 _GROUP_MARKERS = ("s", "^", "D", "v", "p", "<", ">")
 _GROUP_LINES: tuple[Any, ...] = ("--", "-.", (0, (1, 1)), (0, (5, 1, 1, 1, 1, 1)), (0, (7, 2)))
 

@@ -1,0 +1,203 @@
+"""All four stages on drawn mice with tracker files for nose and eyes: results, blindness, faults, kills."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from ruamel.yaml import YAML
+
+from painlib.demo import DemoParams, draw_cohort
+from painlib.tables import read_table
+
+ROOT = Path(__file__).parents[1]
+STAGES = ("01_crop", "02_train", "03_predict", "04_statistics")
+DRAWN = DemoParams(
+    seed=11, strength=1.0, coat="white", width=480, height=270, fps=0.5,
+    training_animals=4, training_minutes=1,
+    assay_animals_per_group=2, assay_pre_minutes=1, assay_post_minutes=2, label_frames_per_video=1,
+    label_animals=1, workers=2,
+)  # fmt: skip
+SETTINGS = {
+    "cohort": "cohort/cohort.csv",
+    "workdir": "out",
+    "seed": 3,
+    "crop": {"pose_source": "tracker", "likelihood_threshold": 0.9, "crop_px": 112, "workers": 2},
+    "train": {
+        "input_px": 64, "channels": [8, 8, 8, 16, 16, 16], "head_widths": [8, 8], "epochs": 2,
+        "faces_per_epoch": 256, "folds": 2, "precision": "float32", "device": "cpu",
+    },
+    "statistics": {
+        "assays": ["AC dose"], "groups": [["vehicle", "0.6 % AC", "1 % AC"]], "control": ["vehicle"],
+        "paired": [False], "minutes": [""], "window_start_min": 0, "window_end_min": 2, "pre_window_min": 1,
+        "bootstrap": 100,
+    },
+}  # fmt: skip
+
+
+def write_trackers(folder: Path) -> None:
+    """DeepLabCut csv files from the drawing's truth, named in the cohort's column `pose`."""
+    cohort = pd.read_csv(folder / "cohort.csv", keep_default_na=False)
+    for place, row in cohort.iterrows():
+        truth = pd.read_parquet(folder / "truth" / f"{row.recording}_{row.camera}.parquet")
+        columns = {}
+        for point in ("nose", "right_eye", "left_eye"):
+            columns["painlib", point, "x"] = truth[f"{point}_x"]
+            columns["painlib", point, "y"] = truth[f"{point}_y"]
+            columns["painlib", point, "likelihood"] = np.where(truth[f"{point}_visible"], 0.97, 0.05)
+        table = pd.DataFrame(columns)
+        table.columns.names = ["scorer", "bodyparts", "coords"]
+        name = f"{row.recording}_{row.camera}.csv"
+        table.to_csv(folder / name)
+        cohort.loc[place, "pose"] = name
+    cohort.to_csv(folder / "cohort.csv", index=False)
+
+
+def write_params(folder: Path, **changes: object) -> Path:
+    path = folder / "params.yaml"
+    YAML(typ="safe").dump({**SETTINGS, **changes}, path)
+    return path
+
+
+def start(params: Path) -> subprocess.Popen:
+    """`painlib run` in a process group of its own, so that kernel and workers can be killed with it."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "painlib.cli", "run", str(params)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+    )
+
+
+def run(params: Path) -> tuple[int, str]:
+    process = start(params)
+    said, _ = process.communicate()
+    return process.returncode, said
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A laboratory whose run has finished."""
+    folder = tmp_path_factory.mktemp("lab")
+    draw_cohort(folder / "cohort", DRAWN)
+    write_trackers(folder / "cohort")
+    code, said = run(write_params(folder))
+    assert code == 0, said
+    return folder
+
+
+def copy_lab(lab: Path, folder: Path, with_results: bool = True) -> Path:
+    shutil.copytree(lab / "cohort", folder / "cohort")
+    if with_results:
+        shutil.copytree(lab / "out", folder / "out")
+    return write_params(folder)
+
+
+def test_every_recording_has_its_minutes_and_training_animals_are_marked(lab):
+    minutes = read_table(lab / "out" / "predictions" / "minutes.parquet", "minutes")
+    assert minutes["recording"].nunique() == 4 * 2 + 6 * 2
+    assert set(minutes.loc[minutes["trained_on"], "subject"]) == {f"train0{k}" for k in (1, 2, 3, 4)}
+    assert (minutes["n_timepoints"] == 30).all()
+    tested = pd.read_csv(lab / "out" / "statistics" / "animals.csv")
+    assert not tested["subject"].str.startswith("train").any()
+
+
+def test_faces_were_cut_where_the_drawing_says_they_are_visible(lab):
+    truth = pd.read_parquet(lab / "cohort" / "truth" / "assay01_post_A.parquet")
+    seen = truth["nose_visible"] & (truth["right_eye_visible"] | truth["left_eye_visible"])
+    faces = read_table(lab / "out" / "faces" / "assay01_post_A.parquet", "faces")
+    assert faces["frame"].tolist() == truth.loc[seen, "frame"].tolist()
+
+
+def test_the_report_needs_nothing_from_elsewhere_and_says_that_mice_are_drawn(lab):
+    page = (lab / "out" / "report.html").read_text(encoding="utf-8")
+    assert "Drawn demonstration, not real mice" in page
+    for address in ('src="http', 'href="http://', "url(http"):
+        assert address not in page
+
+
+def test_a_finished_run_is_not_run_again(lab):
+    before = {path: path.stat().st_mtime_ns for path in (lab / "out" / "provenance").glob("0*.json")}
+    code, said = run(lab / "params.yaml")
+    assert code == 0, said
+    assert said.count("skipped") >= 4
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+
+
+def test_papermill_alone_gives_the_same_statistics(lab, tmp_path):
+    copy_lab(lab, tmp_path)
+    tests = tmp_path / "out" / "statistics" / "tests.csv"
+    expected = tests.read_bytes()
+    shutil.rmtree(tests.parent)
+    given = {**SETTINGS["statistics"], "cohort": "cohort/cohort.csv", "workdir": "out", "seed": 3}
+    command = [
+        sys.executable,
+        "-m",
+        "papermill",
+        str(ROOT / "notebooks" / "04_statistics.ipynb"),
+        "done.ipynb",
+    ]
+    YAML(typ="safe").dump(given, tmp_path / "given.yaml")
+    subprocess.run(
+        [*command, "-f", "given.yaml", "-k", "python3"],
+        cwd=tmp_path, check=True, capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert tests.read_bytes() == expected
+
+
+def test_groups_in_a_sealed_key_give_the_same_tests_and_stay_sealed_until_then(lab, tmp_path):
+    copy_lab(lab, tmp_path)
+    cohort = pd.read_csv(tmp_path / "cohort" / "cohort.csv", keep_default_na=False)
+    cohort[["subject", "treatment"]].drop_duplicates().to_csv(tmp_path / "key.csv", index=False)
+    cohort.drop(columns="treatment").to_csv(tmp_path / "cohort" / "cohort.csv", index=False)
+    params = write_params(tmp_path, statistics={**SETTINGS["statistics"], "treatment_key": "key.csv"})
+    code, said = run(params)
+    assert code == 0, said
+    blind = read_table(tmp_path / "out" / "predictions" / "minutes.parquet", "minutes")
+    assert (blind["treatment"] == "").all()
+    tests = ("statistics", "tests.csv")
+    assert tmp_path.joinpath("out", *tests).read_bytes() == lab.joinpath("out", *tests).read_bytes()
+
+
+def test_a_truncated_video_is_reported_and_the_other_recordings_go_on(lab, tmp_path):
+    params = copy_lab(lab, tmp_path)
+    video = tmp_path / "cohort" / "videos" / "assay02_post_A.mp4"
+    video.write_bytes(video.read_bytes()[: video.stat().st_size // 2])
+    code, said = run(params)
+    assert code == 1
+    assert "assay02_post" in said
+    assert "assay02_post_A.mp4" in said
+    minutes = read_table(tmp_path / "out" / "predictions" / "minutes.parquet", "minutes")
+    assert "assay02_post" not in set(minutes["recording"])
+    assert minutes["recording"].nunique() == 4 * 2 + 6 * 2 - 1
+    record = json.loads((tmp_path / "out" / "provenance" / "01_crop.json").read_text())
+    assert [fault["recording"] for fault in record["faults"]] == ["assay02_post"]
+
+
+def test_a_run_killed_in_every_stage_ends_with_the_same_result(lab, tmp_path):
+    params = copy_lab(lab, tmp_path, with_results=False)
+    for stage in STAGES:
+        record = tmp_path / "out" / "provenance" / f"{stage}.json"
+        process = start(params)
+        while not record.exists() and process.poll() is None:
+            time.sleep(0.05)
+        time.sleep(1.0)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        assert not json.loads(record.read_text())["finished"], f"{stage} was too quick to be killed"
+    code, said = run(params)
+    assert code == 0, said
+    for name in ("predictions/minutes.csv", "statistics/tests.csv", "training/held_out_animals.csv"):
+        assert (tmp_path / "out" / name).read_bytes() == (lab / "out" / name).read_bytes(), name
+    for blob in (lab / "out" / "faces").glob("*.jpgs"):
+        assert (tmp_path / "out" / "faces" / blob.name).read_bytes() == blob.read_bytes()
+    assert not list((tmp_path / "out").rglob("*.part-*"))
