@@ -47,7 +47,7 @@ def load_checkpoint(
     if not path.exists():
         return []
     try:
-        state = torch.load(path, map_location=net.input_mean.device, weights_only=True)
+        state = torch.load(path, map_location=next(net.parameters()).device, weights_only=True)
     except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
         raise PainlibError(
             f"{path}: expected a training's checkpoint, got something else. Delete the file."

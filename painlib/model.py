@@ -81,11 +81,6 @@ class PainNet(nn.Module):
         self.fully_connected = nn.ModuleList(
             nn.Linear(*widths) for widths in pairwise((channels[-1], *head_widths, n_outputs))
         )
-        self.input_mean: Tensor
-        self.input_std: Tensor
-        # Ours: the training faces' mean and spread a channel, on the scale 0..1, travel with the weights.
-        self.register_buffer("input_mean", torch.zeros(3))
-        self.register_buffer("input_std", torch.ones(3))
 
     @property
     def _sixth(self) -> ConvolutionBlock:
@@ -93,11 +88,16 @@ class PainNet(nn.Module):
         assert isinstance(block, ConvolutionBlock)
         return block
 
-    def standardise(self, images: Tensor) -> Tensor:
-        """Images (n, 3, px, px), 0..255, as float32 with the training faces' mean at 0 and their spread at
-        1."""
-        mean, std = (buffer.view(1, 3, 1, 1) for buffer in (self.input_mean, self.input_std))
-        return (images.float() / 255 - mean) / std
+    @staticmethod
+    def standardise(images: Tensor) -> Tensor:
+        """Images (n, 3, px, px), 0..255, as float32, each with its own mean at 0 and its own spread at 1.
+
+        Ours: exposure and white balance differ between cameras, laboratories and recordings, and should say
+        nothing. An evenly grey image becomes 0.
+        """
+        x = images.float()
+        spread = x.std(dim=(1, 2, 3), keepdim=True, correction=0).clamp_min(1.0)  # 1: one grey level
+        return (x - x.mean(dim=(1, 2, 3), keepdim=True)) / spread
 
     def features(self, images: Tensor) -> Tensor:
         """The sixth block's map before its pooling, (n, channels[5], px // 32, px // 32)."""

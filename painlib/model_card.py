@@ -85,7 +85,7 @@ class ModelCard(_CardPart):
     format_version: Literal[1] = 1
     kind: Literal["painlib-classifier"] = "painlib-classifier"
     architecture: Architecture
-    input_scaling: str = "RGB uint8 / 255, minus input_mean, over input_std (buffers in the weights; ours)"
+    input_scaling: str = "RGB uint8, minus the image's own mean, over its own standard deviation (ours)"
     labels: tuple[str, ...] = Field(description="name of each output, in order")
     training_animals: tuple[TrainingAnimal, ...]
     crop: CropFacts

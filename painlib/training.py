@@ -1,7 +1,7 @@
 """Training of the classifier (paper, "Classifier"): Adam and cross entropy on random, turned and mirrored
 faces.
 
-The numbers that the paper gives are parameters; what it leaves open (standardisation, border of a turned
+The numbers that the paper gives are parameters; what it leaves open (border of a turned
 face, a short last batch) is ours and said where it happens. Number of epochs and network are fixed by the
 caller beforehand: nothing here looks at faces outside `rows`.
 """
@@ -28,8 +28,8 @@ from painlib.model import PainNet, choose_device
 from painlib.progress import report_progress
 from painlib.provenance import fingerprint
 
-# Mean and spread of the input need no more faces than this.
-STANDARDISATION_FACES = 4096
+# A training is known by its faces; of many, an even choice of this many is looked at.
+MARKED_FACES = 4096
 
 
 class TrainSettings(Protocol):
@@ -97,7 +97,7 @@ def train_classifier(
     rows = _check_faces(inputs, labels, rows, params)
     device = choose_device(params.device)
     precision = choose_precision(params.precision, device)
-    mean, std, content = _measure_inputs(inputs, rows)
+    content = _mark_inputs(inputs, rows)
     facts = [_hash(rows), _hash(labels[rows].astype(np.int64)), content, device.type, precision]
     identity = fingerprint(_list_settings(params), seed, facts, CHECKPOINT_FORMAT)
 
@@ -105,8 +105,6 @@ def train_classifier(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         net = PainNet(params.channels, params.head_widths, params.input_px)
-    net.input_mean.copy_(torch.from_numpy(mean))
-    net.input_std.copy_(torch.from_numpy(std))
     net = net.to(device).to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(net.parameters(), lr=params.learning_rate)
     history = load_checkpoint(checkpoint, identity, net, optimizer) if checkpoint else []
@@ -220,21 +218,13 @@ def _check_faces(
     return rows
 
 
-def _measure_inputs(inputs: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, str]:
-    """Mean and spread a channel, on the scale 0..1, over at most 4,096 training faces, and those faces'
-    hash."""
-    chosen = rows[np.linspace(0, len(rows) - 1, min(len(rows), STANDARDISATION_FACES)).astype(np.int64)]
-    total, squares, content = np.zeros(3), np.zeros(3), hashlib.sha256()
+def _mark_inputs(inputs: np.ndarray, rows: np.ndarray) -> str:
+    """Hash of at most 4,096 of the training faces."""
+    chosen = rows[np.linspace(0, len(rows) - 1, min(len(rows), MARKED_FACES)).astype(np.int64)]
+    content = hashlib.sha256()
     for start in range(0, len(chosen), 64):
-        images = np.ascontiguousarray(inputs[chosen[start : start + 64]])
-        content.update(images.tobytes())
-        pixels = images.reshape(-1, 3) / 255
-        total, squares = total + pixels.sum(axis=0), squares + (pixels**2).sum(axis=0)
-    n_pixels = len(chosen) * inputs.shape[1] * inputs.shape[2]
-    mean = total / n_pixels
-    # Evenly grey faces have no spread; one grey level is then the unit.
-    std = np.sqrt(np.maximum(squares / n_pixels - mean**2, (1 / 255) ** 2))
-    return mean, std, content.hexdigest()
+        content.update(np.ascontiguousarray(inputs[chosen[start : start + 64]]).tobytes())
+    return content.hexdigest()
 
 
 def _hash(values: np.ndarray) -> str:

@@ -61,5 +61,3 @@ def make_card(
         seed=params.seed,
         versions={"painlib": find_version(), **list_versions()},
     )
-
-

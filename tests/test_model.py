@@ -19,12 +19,12 @@ from painlib.model import PainNet, choose_device, load_model, save_model
 from painlib.model_card import LABELS, CardMetrics, CropFacts, ModelCard, TrainingAnimal, read_card
 
 CHANNELS = (8, 12, 16, 20, 24, 28)
-HEAD_WIDTHS = (10, 6)
+HEAD_8S = (10, 6)
 
 
 def build_net(input_px: int = 64, seed: int = 0) -> PainNet:
     torch.manual_seed(seed)
-    return PainNet(CHANNELS, HEAD_WIDTHS, input_px).eval()
+    return PainNet(CHANNELS, HEAD_8S, input_px).eval()
 
 
 def build_card(net: PainNet) -> ModelCard:
@@ -136,22 +136,24 @@ def test_probabilities_are_one_softmax_of_the_logits():
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-12)
 
 
-def test_images_are_standardised_by_the_buffers():
-    net = build_net()
-    net.input_mean.copy_(torch.tensor([0.1, 0.2, 0.4]))
-    net.input_std.copy_(torch.tensor([0.2, 0.1, 0.4]))
-    grey = torch.full((1, 3, 64, 64), 51, dtype=torch.uint8)  # 51 / 255 = 0.2
-    got = net.standardise(grey)[0, :, 0, 0].numpy()
-    np.testing.assert_allclose(got, [0.5, 0, -0.5], atol=1e-6)
+def test_exposure_and_contrast_of_an_image_do_not_matter():
+    images = draw_images(3).float() / 2
+    brighter = images * 1.5 + 40
+    got = PainNet.standardise(images)
+    np.testing.assert_allclose(got.mean(dim=(1, 2, 3)), 0, atol=1e-5)
+    np.testing.assert_allclose(got.std(dim=(1, 2, 3), correction=0), 1, rtol=1e-5)
+    torch.testing.assert_close(PainNet.standardise(brighter), got, rtol=1e-4, atol=1e-4)
+    grey = torch.full((1, 3, 64, 64), 51, dtype=torch.uint8)
+    assert (PainNet.standardise(grey) == 0).all()
 
 
 @pytest.mark.parametrize(
     ("channels", "head_widths", "input_px", "named"),
     [
-        (CHANNELS, HEAD_WIDTHS, 63, "input_px"),
-        (CHANNELS[:5], HEAD_WIDTHS, 64, "channels"),
+        (CHANNELS, HEAD_8S, 63, "input_px"),
+        (CHANNELS[:5], HEAD_8S, 64, "channels"),
         (CHANNELS, (10,), 64, "head_widths"),
-        ((0, *CHANNELS[1:]), HEAD_WIDTHS, 64, "channels.0"),
+        ((0, *CHANNELS[1:]), HEAD_8S, 64, "channels.0"),
     ],
 )
 def test_networks_that_cannot_be_are_refused(channels, head_widths, input_px, named):
@@ -161,7 +163,6 @@ def test_networks_that_cannot_be_are_refused(channels, head_widths, input_px, na
 
 def test_saved_model_judges_as_before(tmp_path: Path):
     net, images = build_net(), draw_images(6)
-    net.input_mean += 0.3
     net.train()(images)  # moves the running statistics
     net.eval()
     (tmp_path / "pose").mkdir()
@@ -213,7 +214,7 @@ def take_a_tensor_out(folder: Path) -> None:
 
 def halve_a_tensor(folder: Path) -> None:
     tensors = safetensors.torch.load_file(folder / "weights.safetensors")
-    tensors["input_mean"] = tensors["input_mean"].half()
+    tensors["blocks.0.norm.running_mean"] = tensors["blocks.0.norm.running_mean"].half()
     put_weights(folder, safetensors.torch.save(tensors))
 
 
@@ -240,7 +241,7 @@ def halve_a_tensor(folder: Path) -> None:
             ],
         ),
         (take_a_tensor_out, ["blocks.5.norm.running_var: expected float32 (28,), got nothing"]),
-        (halve_a_tensor, ["input_mean: expected float32 (3,), got float16 (3,)"]),
+        (halve_a_tensor, ["blocks.0.norm.running_mean: expected float32 (8,), got float16 (8,)"]),
     ],
 )
 def test_model_folders_that_do_not_hold_together_are_refused(tmp_path: Path, spoil, expected):

@@ -100,7 +100,7 @@ def test_held_out_animal_is_found_and_its_error_is_in_px_of_the_original_frames(
     expected = np.hypot(seen["x"] - seen["predicted_x"], seen["y"] - seen["predicted_y"])
     np.testing.assert_allclose(seen["error_px"], expected)
     # Guessing the middle of the frame errs by 30 px.
-    assert seen["error_px"].median() < 3
+    assert seen["error_px"].median() < 6
 
 
 def test_points_that_cannot_be_seen_are_in_the_evaluation_with_lower_likelihoods(evaluation):
@@ -166,9 +166,9 @@ def test_the_project_and_its_snapshot_give_the_network_too(folder, frames):
 
 
 def test_a_point_that_the_project_lacks_is_named_with_those_it_has(folder):
-    with pytest.raises(PainlibError, match=r"no point 'right_eye'; it has nose, left_eye") as error:
-        load_pose_network(folder / "project")
-    assert "Did you mean" in str(error.value)
+    with pytest.raises(PainlibError, match=r"no point 'lefteye'; it has nose, left_eye") as error:
+        load_pose_network(folder / "project", ("nose", "", "lefteye"))
+    assert "Did you mean 'left_eye'" in str(error.value)
 
 
 def test_a_finished_training_is_reused_and_a_killed_one_gives_the_same(folder, labels, tmp_path):

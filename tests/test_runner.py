@@ -319,14 +319,16 @@ def test_the_kernel_is_the_interpreter_that_runs_painlib_whatever_the_user_has(
     (tmp_path / "other" / "painlib" / "__init__.py").touch()
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "other"))
     tell = (
-        "import json, os, sys, painlib\nPath(folder, 'told.json').write_text(json.dumps([sys.executable, os.getcwd(),"
-        " 'seen_startup' in globals(), os.environ['MPLBACKEND'], os.environ['PAINLIB_PROGRESS'], painlib.__file__]))"
+        "import json, os, sys, painlib\n"
+        "told = [sys.executable, os.getcwd(), 'seen_startup' in globals(), painlib.__file__]\n"
+        "told += [os.environ['MPLBACKEND'], os.environ['PAINLIB_PROGRESS']]\n"
+        "Path(folder, 'told.json').write_text(json.dumps(told))"
     )
     write_notebook(folder, "train", tell)
     record = run(folder, first="train", last="train", force=True)
     assert outcomes(record)[1] == "ran", record.stages[1].message
     told = json.loads((folder / "runs" / "told.json").read_text())
-    executable, cwd, startup_ran, backend, progress, package = told
+    executable, cwd, startup_ran, package, backend, progress = told
     assert package == painlib.__file__
     assert executable == sys.executable
     assert cwd == str(folder / "notebooks")

@@ -231,7 +231,7 @@ def test_a_checkpoint_that_is_none_is_refused_and_runs_no_code(tmp_path: Path, m
     assert not (tmp_path / "exploded").exists()
 
 
-def test_only_the_rows_given_are_read_and_measured():
+def test_only_the_rows_given_are_read():
     faces, labels = draw_faces(60, seed=0)
     read = []
 
@@ -241,11 +241,8 @@ def test_only_the_rows_given_are_read_and_measured():
             return self.faces[rows]
 
     rows = np.arange(10, 40)
-    trained = train_classifier(Spied(faces, 0), labels, rows, Settings(), seed=3)
+    train_classifier(Spied(faces, 0), labels, rows, Settings(), seed=3)
     assert set(read) == set(rows)
-    pixels = faces[rows].reshape(-1, 3) / 255
-    np.testing.assert_allclose(trained.net.input_mean, pixels.mean(axis=0), rtol=1e-6)
-    np.testing.assert_allclose(trained.net.input_std, pixels.std(axis=0), rtol=1e-5)
 
 
 def test_an_epoch_that_leaves_one_face_over_trains():

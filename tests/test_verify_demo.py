@@ -36,14 +36,14 @@ def test_pain_is_read_from_drawn_faces_of_unknown_animals(seed, tmp_path_factory
 def test_nothing_is_read_where_pain_does_not_show(seed, tmp_path_factory):
     folder = folder_for(tmp_path_factory, f"strength0_seed{seed}")
     trained = folder_for(tmp_path_factory, f"strength1_seed{seed}")
-    # Half as long, since no minute curve is followed here; the pose network is that of the same seed, if there.
+    # Half as long, since no minute curve is followed here; the pose network is the same seed's, if there.
     held = run_demonstration(
         folder,
         seed,
         0.0,
         pose_from=trained if (trained / "pose_network" / "evaluation.csv").is_file() else None,
         assay_pre_minutes=2,
-        assay_post_minutes=7,
+        assay_post_minutes=6,
     )
     print("\n", json.dumps({"seed": seed, "strength": 0.0, **held.numbers}))
     low, high = held.numbers["auc_interval"]
