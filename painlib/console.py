@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -59,7 +60,11 @@ class ProgressView:
         self._position += len(fresh)
         # A line may have been caught half written; its rest comes with the next look.
         *whole, self._rest = (self._rest + fresh).split(b"\n")
-        return [json.loads(line) for line in whole if line.strip()]
+        found = []
+        for line in whole:
+            with suppress(ValueError):  # a line of a killed process may be torn; the next one tells as much
+                found.append(json.loads(line))
+        return [line for line in found if isinstance(line, dict) and "done" in line]
 
     def _draw_bar(self, line: dict[str, Any]) -> None:
         from tqdm import tqdm

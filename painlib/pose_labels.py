@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from painlib.faults import Faults, PainlibError, did_you_mean
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
 KEYPOINTS = ("nose", "right_eye", "left_eye")
@@ -185,7 +186,7 @@ def _read_collected(file: Path, folder: Path, point_names: Sequence[str], faults
             name = ""
         for axis in "xy":
             values = (
-                raw.xs((name, axis), axis=1, level=("bodyparts", "coords")).iloc[:, 0]
+                raw.xs((name, axis), axis=1, level=("bodyparts", "coords")).iloc[:, 0]  # type: ignore[call-overload]
                 if name
                 else float("nan")
             )
@@ -264,3 +265,13 @@ def _measure_image(file: str) -> tuple[int, int, int] | str:
 def _shorten(names: Sequence[str]) -> str:
     more = f" and {len(names) - SHOWN_ROWS} more" if len(names) > SHOWN_ROWS else ""
     return "; ".join(names[:SHOWN_ROWS]) + more
+
+
+def read_image(path: str | Path) -> np.ndarray:
+    """An image file as (height, width, 3) uint8 RGB; `PainlibError` where it is none."""
+    import cv2
+
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if image is None:
+        raise PainlibError(f"Expected an image, got a file that cannot be read as one: {path}")
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)

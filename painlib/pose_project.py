@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from painlib.pose_labels import find_labelled_points
+from painlib.pose_labels import find_labelled_points, read_image
 from painlib.pose_network import fit_size, quiet_deeplabcut
 from painlib.progress import track
 
@@ -57,7 +57,7 @@ def read_labelled_frames(labels: pd.DataFrame, width: int, height: int) -> Itera
     sizes = [fit_size(w, h, width, height) for w, h in zip(labels["width"], labels["height"], strict=True)]
     for image, rows in labels[labels["image"] != ""].groupby("image", sort=False):
         position = positions[rows.index[0]]
-        picture = cv2.cvtColor(cv2.imread(str(image), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+        picture = read_image(str(image))
         small = picture.shape[1::-1] == sizes[position]
         yield (
             position,
@@ -140,7 +140,7 @@ def _write_collected(
     import pandas as pd
 
     columns = pd.MultiIndex.from_product(
-        [[SCORER], points, ["x", "y"]], names=["scorer", "bodyparts", "coords"]
+        [[SCORER], list(points), ["x", "y"]], names=["scorer", "bodyparts", "coords"]
     )
     index = pd.MultiIndex.from_tuples([tuple(name.split("/")) for name in names])
     table = pd.DataFrame(coordinates.reshape(len(names), -1), columns=columns, index=index).sort_index()

@@ -48,8 +48,8 @@ def prepare_pose_network(params: CropParams) -> PoseSource:
         assert params.pose_network is not None
         network = load_pose_network(params.pose_network, params.point_names)
         network.save(folder / "network")
-        facts = {"pose": str(params.pose_network), "pose_network": network.fingerprint}
-        return PoseSource(folder / "network", nothing, facts)
+        known = {"pose": str(params.pose_network), "pose_network": network.fingerprint}
+        return PoseSource(folder / "network", nothing, known)
     assert params.labels is not None
     network = train_pose(
         load_labels(params.labels, params.point_names),
@@ -67,7 +67,7 @@ def prepare_pose_network(params: CropParams) -> PoseSource:
     )
     evaluation = pd.read_csv(folder / "evaluation.csv")
     test = evaluation[(evaluation["set"] == "test") & evaluation["labelled"]]
-    facts = {
+    facts: dict[str, Any] = {
         "pose": "trained here",
         "pose_network": network.fingerprint,
         "held_out_median_error_px": {

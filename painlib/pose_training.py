@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from painlib.faults import PainlibError
-from painlib.pose_labels import COORDINATES, KEYPOINTS, find_labelled_points
+from painlib.pose_labels import COORDINATES, KEYPOINTS, find_labelled_points, read_image
 from painlib.pose_network import PoseNetwork, choose_device, load_pose_network, quiet_deeplabcut
 from painlib.pose_project import split_labels, write_project
 from painlib.progress import report_progress
@@ -93,12 +93,11 @@ def evaluate_pose(
     One row a labelled frame and key point: `set` ("train"/"test"), `labelled` (False: the point cannot be
     seen), x, y, predicted_x, predicted_y, likelihood, error_px (NaN where not labelled or not predicted).
     """
-    import cv2
     import pandas as pd
 
     tables = []
     for position, image in enumerate(images):
-        picture = cv2.cvtColor(cv2.imread(str(image), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+        picture = read_image(image)
         row = labels.iloc[position]
         found = network.predict([picture])[0]
         true = row[list(COORDINATES)].to_numpy(dtype=float).reshape(-1, 2)

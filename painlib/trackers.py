@@ -150,7 +150,7 @@ def _read_dlc_csv(path: Path) -> pd.DataFrame:
     # The index is set afterwards: with `index_col`, pandas takes an empty first frame for its name.
     table = pd.read_csv(path, header=list(range(len(levels))), encoding="utf-8-sig", low_memory=False)
     table = table.set_index(table.columns[0]).rename_axis(index=None)
-    table.columns = pd.MultiIndex.from_tuples(table.columns.tolist(), names=levels)
+    table.columns = pd.MultiIndex.from_tuples([*table.columns], names=levels)  # type: ignore[list-item]
     return table
 
 
@@ -163,7 +163,7 @@ def _fill_grid(table: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
     names = list(table.columns.names)
-    levels = [list(dict.fromkeys(table.columns.get_level_values(name))) for name in names]
+    levels = [list(dict.fromkeys(table.columns.get_level_values(place))) for place in range(len(names))]
     levels[names.index("scorer")] = levels[names.index("scorer")][:1]
     levels[names.index("coords")] = ["x", "y", "likelihood"]
     grid = pd.MultiIndex.from_product(levels, names=names)

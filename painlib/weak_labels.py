@@ -54,10 +54,15 @@ def make_card(
         crop=CropFacts(**crop_facts),
         pose_network=pose_folder,
         metrics=CardMetrics(
-            held_out=held_out.set_index("metric").to_dict("index"),
-            training_set=confusion.set_index("sex").to_dict("index"),
+            held_out=_list_rows(held_out, "metric"),
+            training_set=_list_rows(confusion, "sex"),
         ),
         training=params.model_dump(mode="json", exclude={*StageParams.model_fields, "device"}),
         seed=params.seed,
         versions={"painlib": find_version(), **list_versions()},
     )
+
+
+def _list_rows(table: pd.DataFrame, name: str) -> dict[str, Any]:
+    """The rows of a small table by their name."""
+    return {str(row.pop(name)): row for row in table.to_dict("records")}

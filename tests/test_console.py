@@ -45,6 +45,14 @@ def test_a_line_caught_half_written_waits_for_its_rest(tmp_path):
     assert stream.getvalue() == "  faces: 4\n"
 
 
+def test_a_torn_line_of_a_killed_process_stops_nothing(tmp_path):
+    path, stream = tmp_path / "progress.jsonl", io.StringIO()
+    path.write_text('{"description": "fac{"description": "eyes"}\n7\n')
+    add(path, done=3)
+    ProgressView(path, stream).poll()
+    assert stream.getvalue() == "  faces: 3 of 10 (30%)\n"
+
+
 def test_a_terminal_gets_a_bar_that_goes_when_the_work_is_done(tmp_path):
     path, stream = tmp_path / "progress.jsonl", Terminal()
     view = ProgressView(path, stream)

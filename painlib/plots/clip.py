@@ -68,7 +68,7 @@ def _draw(
         rule = apply_rules(likelihood[None], threshold)
         square = None
         if frame.number in squares.index:
-            x, y, side = (float(value) * scale for value in squares.loc[frame.number])
+            x, y, side = squares.loc[frame.number].to_numpy(float) * scale
             square = (x, y, side)
         small = (
             cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else image
