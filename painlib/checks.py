@@ -139,7 +139,7 @@ def _check_pose(params: CropParams, cohort: pd.DataFrame | None, rows: list[Row]
             rows.append(("labels", f"{len(labels)} labelled frames, {params.labels}"))
             rows.append(("pose network", _describe_pretrained(params)))
         elif params.pose_source == "network" and params.pose_network:
-            from painlib.pose_network import load_pose_network
+            from painlib.pose_files import load_pose_network
 
             network = load_pose_network(params.pose_network, params.point_names)
             rows.append(("pose network", f"{', '.join(name for name in network.point_names if name)}"))

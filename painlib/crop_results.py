@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from painlib.cohort import Recording
 from painlib.face_store import CameraFiles
@@ -49,7 +49,7 @@ def finished_recordings(recordings: Sequence[Recording], workdir: Path) -> list[
     return whole
 
 
-def read_crop_facts(workdir: Path) -> dict[str, float | int | str]:
+def read_crop_facts(workdir: Path) -> dict[str, Any]:
     """`crop_px`, `border` and `likelihood_threshold` that the faces under `workdir` were cut with."""
     record = read_provenance("crop", workdir)
     names = ("crop_px", "border", "likelihood_threshold")

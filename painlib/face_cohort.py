@@ -14,7 +14,7 @@ from painlib.crop import suggest_crop_px
 from painlib.face_extraction import extract_camera
 from painlib.face_points import Network, ask_network, gather_batches, read_trackers
 from painlib.faults import Faults, PainlibError
-from painlib.pose_network import load_pose_network
+from painlib.pose_files import load_pose_network
 from painlib.progress import report_progress
 from painlib.timeline import load_timelines
 from painlib.video import Frame, probe_video, read_frame

@@ -1,7 +1,8 @@
 """Nose and eyes in images, by DeepLabCut 3: labels, training, networks, and files of other trackers."""
 
+from painlib.pose_files import load_pose_network
 from painlib.pose_labels import KEYPOINTS, load_labels
-from painlib.pose_network import PoseNetwork, fit_size, load_pose_network
+from painlib.pose_network import PoseNetwork, fit_size
 from painlib.pose_training import choose_likelihood_threshold, evaluate_pose, train_pose
 from painlib.trackers import read_tracker
 

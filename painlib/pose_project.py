@@ -90,7 +90,8 @@ def write_project(
         row = labels.iloc[position]
         scale = np.array([image.shape[1] / row["width"], image.shape[0] / row["height"]])
         for index, point in enumerate(points):
-            xy = np.array([row[f"{point}_x"], row[f"{point}_y"]], dtype=float) * scale
+            # A pixel's centre is its coordinate: the same convention as when points are scaled back.
+            xy = (np.array([row[f"{point}_x"], row[f"{point}_y"]], dtype=float) + 0.5) * scale - 0.5
             coordinates[position, index] = np.maximum(xy, SMALLEST_COORDINATE)
     for source in sorted({Path(name).parent.name for name in names}):
         rows = [position for position, name in enumerate(names) if Path(name).parent.name == source]

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from painlib.faults import PainlibError
+from painlib.pose_files import load_pose_network
 from painlib.pose_labels import COORDINATES, KEYPOINTS, find_labelled_points, read_image
-from painlib.pose_network import PoseNetwork, choose_device, load_pose_network, quiet_deeplabcut
+from painlib.pose_network import PoseNetwork, choose_device, fit_size, quiet_deeplabcut
 from painlib.pose_project import split_labels, write_project
 from painlib.progress import report_progress
 
@@ -101,7 +102,8 @@ def evaluate_pose(
         row = labels.iloc[position]
         found = network.predict([picture])[0]
         true = row[list(COORDINATES)].to_numpy(dtype=float).reshape(-1, 2)
-        predicted = found[:, :2] * [row["width"] / picture.shape[1], row["height"] / picture.shape[0]]
+        scale = np.array([row["width"] / picture.shape[1], row["height"] / picture.shape[0]])
+        predicted = (found[:, :2] + 0.5) * scale - 0.5
         tables.append(
             pd.DataFrame(
                 {
@@ -173,8 +175,6 @@ def _find_point_names(labels: pd.DataFrame) -> list[str]:
 
 def _crop_size(labels: pd.DataFrame, settings: dict[str, Any]) -> tuple[int, int]:
     """Width and height of training crops: `crop_px`, but no larger than the largest frame."""
-    from painlib.pose_network import fit_size
-
     sizes = [
         fit_size(w, h, settings["width"], settings["height"])
         for w, h in labels[["width", "height"]].drop_duplicates().to_numpy().tolist()
@@ -200,17 +200,20 @@ def _train_network(config: Path, settings: dict[str, Any], crop: tuple[int, int]
     first = loader.model_folder / "first.pt"
     write_first_weights(loader.model_cfg, first, settings["pretrained"] == "require")
     fix_seeds(settings["seed"])
+    report_progress("Pose: training", 0, settings["epochs"])
     # Denormal numbers fill young networks and slow a processor down several times.
     torch.set_flush_denormal(True)
-    report_progress("Pose: training", 0, settings["epochs"])
-    train(
-        loader,
-        copy.deepcopy(loader.model_cfg),
-        Task(loader.model_cfg["method"]),
-        device=device,
-        logger_config={"type": _register_progress(), "epochs": settings["epochs"]},
-        snapshot_path=first,
-    )
+    try:
+        train(
+            loader,
+            copy.deepcopy(loader.model_cfg),
+            Task(loader.model_cfg["method"]),
+            device=device,
+            logger_config={"type": _register_progress(), "epochs": settings["epochs"]},
+            snapshot_path=first,
+        )
+    finally:
+        torch.set_flush_denormal(False)
     first.unlink()
     return loader.snapshots()[-1].path
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
 from painlib.cohort import Recording
+from painlib.crop_results import read_crop_facts
 from painlib.faults import PainlibError
 from painlib.machine import find_version, list_versions
+from painlib.model import save_model
 from painlib.model_card import LABELS, CardMetrics, CropFacts, ModelCard, TrainingAnimal
 from painlib.param_models import StageParams, TrainParams
+from painlib.pose_source import copy_pose_network
 from painlib.training import TrainedNet
 
 
@@ -33,25 +36,29 @@ def label_faces(index: pd.DataFrame, recordings: Sequence[Recording]) -> pd.Data
     return faces.assign(label=label, sex=faces["recording"].map(sexes))
 
 
-def make_card(
+def save_final_model(
     trained: TrainedNet,
     faces: pd.DataFrame,
     params: TrainParams,
     held_out: pd.DataFrame,
     confusion: pd.DataFrame,
-    crop_facts: Mapping[str, Any],
-    pose_folder: str | None,
 ) -> ModelCard:
-    """The card of the final model: who trained it, on what, and how well it does on animals it never saw."""
+    """Write `workdir/model`: weights, card and pose network, all that is needed to judge new video.
+
+    `faces`: those of `label_faces`; `held_out`: `summarise_animals` of animals that were held out;
+    `confusion`: `confusion_by_sex` of the training set. The card keeps the two apart.
+    """
+    folder = params.workdir / "model"
+    pose_folder = copy_pose_network(params.workdir, folder)
     animals = faces.groupby("subject", sort=True).agg(sex=("sex", "first"), n_faces=("label", "size"))
-    return ModelCard(
+    card = ModelCard(
         architecture=trained.net.architecture,
         labels=LABELS,
         training_animals=tuple(
             TrainingAnimal(subject=str(row.Index), sex=str(row.sex), n_faces=int(row.n_faces))  # type: ignore[arg-type]
             for row in animals.itertuples()
         ),
-        crop=CropFacts(**crop_facts),
+        crop=CropFacts(**read_crop_facts(params.workdir)),
         pose_network=pose_folder,
         metrics=CardMetrics(
             held_out=_list_rows(held_out, "metric"),
@@ -61,6 +68,7 @@ def make_card(
         seed=params.seed,
         versions={"painlib": find_version(), **list_versions()},
     )
+    return save_model(folder, trained.net, card)
 
 
 def _list_rows(table: pd.DataFrame, name: str) -> dict[str, Any]:

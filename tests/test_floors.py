@@ -20,9 +20,9 @@ FLOORS: dict[str, list[str]] = {
         *("stage_files", "provenance", "inputs"),
     ],
     "1": [
-        *("timeline", "video", "pose_labels", "trackers", "pose_network", "pose_project", "pose_recipe"),
-        *("pose_training", "pose", "crop", "face_store", "face_points", "face_extraction", "face_cohort"),
-        *("faces", "pose_source", "crop_results"),
+        *("timeline", "video", "pose_labels", "trackers", "pose_network", "pose_files", "pose_project"),
+        *("pose_recipe", "pose_training", "pose", "crop", "face_store", "face_points", "face_extraction"),
+        *("face_cohort", "faces", "pose_source", "crop_results"),
     ],
     "2": [
         *("model_card", "model", "batches", "baseline", "metrics", "checkpoint", "training", "prediction"),
