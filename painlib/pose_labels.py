@@ -135,6 +135,9 @@ def _read_project(folder: Path, point_names: Sequence[str]) -> tuple[pd.DataFram
     faults, tables = Faults(), []
     for labelled in sorted(path for path in (folder / "labeled-data").glob("*") if path.is_dir()):
         files = sorted(labelled.glob("CollectedData_*.h5")) or sorted(labelled.glob("CollectedData_*.csv"))
+        if len(files) > 1:
+            names = ", ".join(file.name for file in files)
+            faults.add(f"Labels of several people in {labelled}: {names}. Keep one of the files there.")
         if files:
             tables.append(_read_collected(files[0], labelled, point_names, faults))
     if not tables:
@@ -271,7 +274,8 @@ def read_image(path: str | Path) -> np.ndarray:
     """An image file as (height, width, 3) uint8 RGB; `PainlibError` where it is none."""
     import cv2
 
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    # As stored, whatever its Exif says: labels and `width`, `height` are in those px.
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is None:
         raise PainlibError(f"Expected an image, got a file that cannot be read as one: {path}")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)

@@ -151,6 +151,26 @@ def test_unknown_points_of_a_project_are_named_with_those_it_has(tmp_path):
         load_labels(tmp_path, ("snoot", "EyeR", "EyeL"))
 
 
+def test_labels_of_several_people_are_not_chosen_between(tmp_path):
+    write_dlc_labels(tmp_path, "csv")
+    folder = tmp_path / "labeled-data" / "day1"
+    (folder / "CollectedData_bob.csv").write_text((folder / "CollectedData_anna.csv").read_text())
+    with pytest.raises(PainlibError, match=r"CollectedData_anna\.csv, CollectedData_bob\.csv"):
+        load_labels(tmp_path, ("snout", "EyeR", "EyeL"))
+
+
+def test_pixels_are_read_as_stored_whatever_exif_says(tmp_path):
+    from PIL import Image
+
+    exif = Image.Exif()
+    exif[0x0112] = 6  # orientation: turn by 90 degrees to view
+    for name in ("a.jpg", "b.jpg"):
+        Image.fromarray(np.full((HEIGHT, WIDTH, 3), 90, np.uint8)).save(tmp_path / name, exif=exif)
+    path = write_table(tmp_path / "labels.csv", image=["a.jpg", "b.jpg"], nose_x=[60, 60], nose_y=[5, 5])
+    frames = dict(read_labelled_frames(load_labels(path), WIDTH, HEIGHT))
+    assert frames[0].shape == (HEIGHT, WIDTH, 3)
+
+
 def make_labels(subjects: list[str], sources: list[str]) -> pd.DataFrame:
     labels = pd.DataFrame({"subject": subjects, "source": sources})
     for point in KEYPOINTS:

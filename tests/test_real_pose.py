@@ -45,11 +45,11 @@ def train_on_close_ups(real: Path, folder: Path, epochs: int, side: int, seed: i
 
 
 def test_nose_and_eye_of_a_real_mouse_are_found_in_a_held_out_stretch(real, tmp_path):
-    found = train_on_close_ups(real, tmp_path, epochs=25, side=128, seed=1)
+    found = train_on_close_ups(real, tmp_path, epochs=30, side=192, seed=1)
     print(found)
     # The head is fixed: the nose moves by about 10 px, the eye hardly at all.
-    assert found["nose_px"] < found["nose_by_mean_px"] / 2
-    assert found["nose_px"] < 0.03 * found["nose_to_eye_px"]
+    assert found["nose_px"] < 0.75 * found["nose_by_mean_px"]
+    assert found["nose_px"] < 0.025 * found["nose_to_eye_px"]
     assert found["left_eye_px"] < 0.015 * found["nose_to_eye_px"]
 
 
