@@ -58,7 +58,9 @@ def outcomes(record: RunRecord) -> list[str]:
 def start(folder: Path, *options: str) -> subprocess.Popen:
     """`painlib run` in a process of its own, with the laboratory's notebooks."""
     code = (
-        "import sys, pathlib, painlib.runner\n"
+        "import sys, pathlib, signal, painlib.runner\n"
+        # A shell's background job starts with SIGINT ignored, and so do its children.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         f"painlib.runner.find_notebooks = lambda: pathlib.Path({str(folder / 'notebooks')!r})\n"
         "from painlib.cli import main\n"
         f"sys.exit(main(['run', {str(folder / 'lab.yaml')!r}, *{list(options)!r}]))\n"
