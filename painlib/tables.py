@@ -159,12 +159,22 @@ def _part_prefix(path: Path) -> str:
 
 def _remove_leftovers(path: Path) -> None:
     """Remove what a killed process left half written at this name."""
-    import psutil
-
     for left in path.parent.glob(f"{glob.escape(_part_prefix(path))}*"):
         owner = left.name.removeprefix(_part_prefix(path)).split(".")[0]
-        if owner.isdigit() and int(owner) != os.getpid() and not psutil.pid_exists(int(owner)):
+        if owner.isdigit() and int(owner) != os.getpid() and not _is_alive(int(owner)):
             _remove(left)
+
+
+def _is_alive(pid: int) -> bool:
+    """Whether a process runs; one that was killed and not yet collected by its parent does not."""
+    import psutil
+
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:
+        return True
 
 
 def _remove(path: Path) -> None:

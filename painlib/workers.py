@@ -44,7 +44,7 @@ def run_spawned(
         """Run until all is done or a worker dies; returns what did not begin, and what did not end."""
         waiting, running, lost = deque(numbers), dict[Future[Any], int](), list[int]()
         broken = False
-        with ProcessPoolExecutor(at_once, context, _start_worker, (steps,)) as pool:
+        with ProcessPoolExecutor(at_once, context, _start_worker, (steps,)) as pool, _end_at_once():
             while running or (waiting and not broken):
                 try:
                     while waiting and len(running) < at_once and not broken:
@@ -110,6 +110,19 @@ def _leave_with_parent() -> None:
     if parent is not None:
         wait_for([parent.sentinel])
         os._exit(1)
+
+
+@contextmanager
+def _end_at_once() -> Iterator[None]:
+    """A pool waits for its tasks when it is left by an exception (Ctrl-C, SIGTERM): end its workers first."""
+    others = multiprocessing.active_children()
+    try:
+        yield
+    except BaseException:
+        for child in multiprocessing.active_children():
+            if child not in others:
+                child.terminate()
+        raise
 
 
 @contextmanager

@@ -4,10 +4,12 @@ import errno
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil
 import pyarrow.parquet as pq
 import pytest
 
@@ -198,19 +200,25 @@ def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["model"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no zombies there")
 def test_what_a_killed_process_left_half_written_is_cleared_away(tmp_path: Path) -> None:
     target = tmp_path / "faces.jpgs"
     code = (
         "import os, sys\nfrom painlib.tables import write_whole\n"
         "with write_whole(sys.argv[1]) as part:\n    part.write_text('half')\n    os._exit(9)\n"
     )
-    assert subprocess.run([sys.executable, "-c", code, str(target)], check=False).returncode == 9
+    killed = subprocess.Popen([sys.executable, "-c", code, str(target)])
+    deadline = time.monotonic() + 60
+    while psutil.Process(killed.pid).status() != psutil.STATUS_ZOMBIE:  # its number stays taken until wait()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
     left = os.listdir(tmp_path)
     assert len(left) == 1
     assert left[0].startswith(".faces.jpgs.part-")
     with write_whole(target) as temporary:
         temporary.write_text("whole")
     assert os.listdir(tmp_path) == ["faces.jpgs"]
+    assert killed.wait() == 9
 
 
 def test_a_full_disk_is_said_with_folder_and_remedy(
