@@ -44,19 +44,22 @@ def build_recipe(project: Any, config_path: Path, settings: dict[str, Any], crop
 def _suit_random_start(config: dict[str, Any]) -> None:
     """Ours, for short trainings from random weights; with published weights DeepLabCut's defaults stand.
 
-    A few thousand steps bring likelihoods near 0 and 1 when heat maps are plateaus under cross entropy
-    (DeepLabCut's older target), and not with its default, Gaussians under a squared error.
+    A few thousand steps bring likelihoods near 0 and 1 under cross entropy (DeepLabCut's older loss), and not
+    under its default, a squared error. On drawn training animals, held out, 28 epochs, one seed, crop rules
+    agreed with what is visible in 93 % of frames with plateaus of 8 px, 94 % with Gaussians of 12 px, 95 %
+    with scaling held to +-20 % besides: one set-up films from one distance.
     """
     head = config["model"]["heads"]["bodypart"]
     # DeepLabCut's start (normal, 0.001) leaves no gradient behind more than one deconvolution.
     head["weight_init"] = None
-    head["target_generator"] |= {"type": "HeatmapPlateauGenerator", "pos_dist_thresh": 8}
+    head["target_generator"] |= {"type": "HeatmapGaussianGenerator", "pos_dist_thresh": 12}
     head["criterion"] = {
         "heatmap": {"type": "WeightedBCECriterion", "weight": 1.0},
         "locref": {"type": "WeightedHuberCriterion", "weight": 0.05},
     }
     head["predictor"] |= {"apply_sigmoid": True, "clip_scores": False}
     config["data"]["train"]["gaussian_noise"] = False
+    config["data"]["train"]["affine"]["scaling"] = [0.8, 1.2]
 
 
 def write_first_weights(config: Any, path: Path, pretrained: bool) -> None:
