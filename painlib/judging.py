@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from painlib.attribution import are_maps_current, judge_with_maps, write_maps
 from painlib.cohort import Recording
 from painlib.crop_results import iter_poses
 from painlib.face_store import FaceStore, load_network_inputs
@@ -15,21 +16,22 @@ from painlib.fusion import fuse_recording, summarise_minutes
 from painlib.model import PainNet
 from painlib.model_card import ModelCard
 from painlib.param_models import PredictParams
-from painlib.prediction import mark_trained, predict_recording
+from painlib.prediction import check_labels, mark_trained, tabulate_frames
 from painlib.progress import track
 from painlib.tables import read_fingerprint, read_table, write_table
 
-FORMAT = 1  # raised when the same faces and model would give another table
+FORMAT = 1  # raised when the same faces and model would give another table, or other maps
 
 
 def judge_recordings(
     recordings: Sequence[Recording], net: PainNet, card: ModelCard, params: PredictParams
 ) -> pd.DataFrame:
-    """The table `frames` of all recordings: one row a face.
+    """The table `frames` of all recordings, one row a face, and each face's attribution maps in `maps/`.
 
-    Each recording's part is kept in `predictions/recordings/` and reused while its faces and the model are
-    the same, so that a killed run goes on with the recording it was in.
+    Each recording's part is kept in `predictions/recordings/`, and both it and the maps are reused while the
+    faces and the model are the same, so that a killed run goes on with the recording it was in.
     """
+    check_labels(card)
     folder = params.workdir / "predictions" / "recordings"
     parts = [
         _judge_recording(recording, net, card, params, folder)
@@ -42,13 +44,16 @@ def _judge_recording(
     recording: Recording, net: PainNet, card: ModelCard, params: PredictParams, folder: Path
 ) -> pd.DataFrame:
     store = FaceStore(params.workdir, [recording.name])
-    part = folder / f"{recording.name}.parquet"
-    mark = fingerprint("frames", FORMAT, card.weights_sha256, store.mark_rows(range(len(store))))
-    if read_fingerprint(part) == mark:
+    made_from = (FORMAT, card.weights_sha256, store.mark_rows(range(len(store))))
+    part, mark = folder / f"{recording.name}.parquet", fingerprint("frames", *made_from)
+    maps_mark = fingerprint("maps", *made_from)
+    if read_fingerprint(part) == mark and are_maps_current(params.workdir, recording.name, maps_mark):
         return read_table(part, "frames")
     cache = folder / f"{recording.name}.npy"
     inputs = load_network_inputs(store, range(len(store)), card.architecture.input_px, cache)
-    frames = predict_recording(net, card, store.index, inputs, params.batch, params.device)
+    judged = judge_with_maps(net, inputs, params.batch, params.device)
+    frames = tabulate_frames(card, store.index, judged.probabilities)
+    write_maps(params.workdir, recording.name, store.index, judged.maps, judged.peaks, maps_mark)
     write_table(frames, part, "frames", mark)
     for leftover in (cache, cache.with_suffix(".json")):
         leftover.unlink(missing_ok=True)

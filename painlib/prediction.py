@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 
 from painlib.faults import PainlibError
 from painlib.model import LABELS, ModelCard, PainNet, choose_device
@@ -28,6 +29,28 @@ def predict_faces(
     a batch at a time, so memory does not grow with n. The network is moved to `device` and left in evaluation
     mode.
     """
+    n_faces = len(inputs) if rows is None else len(rows)
+    probabilities = np.empty((n_faces, net.architecture.n_outputs))
+    for place, faces in iter_batches(net, inputs, batch, device, rows=rows, description=description):
+        with torch.inference_mode():
+            probabilities[place] = net.probabilities(faces).numpy()
+    return probabilities
+
+
+def iter_batches(
+    net: PainNet,
+    inputs: np.ndarray,
+    batch: int,
+    device: str = "auto",
+    *,
+    rows: np.ndarray | None = None,
+    description: str = "Judging faces",
+) -> Iterator[tuple[slice, Tensor]]:
+    """Where in the result each batch belongs, and its faces (n, 3, px, px) uint8 on the device.
+
+    Arguments as in `predict_faces`. The network is moved to `device` and put into evaluation mode first;
+    faces that it does not take raise `PainlibError`.
+    """
     px = net.architecture.input_px
     if inputs.dtype != np.uint8 or inputs.shape[1:] != (px, px, 3):
         raise PainlibError(
@@ -37,38 +60,31 @@ def predict_faces(
     place = choose_device(device)
     net.to(place).to(memory_format=torch.channels_last).eval()
     n_faces = len(inputs) if rows is None else len(rows)
-    probabilities = np.empty((n_faces, net.architecture.n_outputs))
-    with torch.inference_mode():
-        for start in track(range(0, n_faces, batch), description=description):
-            chosen = slice(start, start + batch) if rows is None else rows[start : start + batch]
-            # A copy: torch takes no read-only memory map.
-            faces = torch.from_numpy(np.array(inputs[chosen])).permute(0, 3, 1, 2)
-            probabilities[start : start + batch] = net.probabilities(faces.to(place)).numpy()
-    return probabilities
+    for start in track(range(0, n_faces, batch), description=description):
+        here = slice(start, start + batch)
+        # A copy: torch takes no read-only memory map.
+        faces = torch.from_numpy(np.array(inputs[here if rows is None else rows[here]]))
+        yield here, faces.permute(0, 3, 1, 2).to(place)
 
 
-def predict_recording(
-    net: PainNet,
-    card: ModelCard,
-    faces: pd.DataFrame,
-    inputs: np.ndarray,
-    batch: int,
-    device: str = "auto",
-) -> pd.DataFrame:
-    """Rows of the table `frames` for one recording.
+def tabulate_frames(card: ModelCard, faces: pd.DataFrame, probabilities: np.ndarray) -> pd.DataFrame:
+    """Rows of the table `frames` for one recording, judged by a model that went through `check_labels`.
 
-    `faces` are its rows of the face index, `inputs` (n, px, px, 3) uint8 the same faces in the same order.
+    `faces` are its rows of the face index, `probabilities` (n, 2) of the same faces in the same order.
     `trained_on` marks an animal that the card names among its training animals: its probabilities say nothing
     about how the network does on new animals.
     """
-    if tuple(card.labels) != LABELS:
-        raise PainlibError(f"Expected a model with the outputs {LABELS}, got {card.labels}.")
-    if len(faces) != len(inputs):
-        raise PainlibError(f"Expected an input for each of {len(faces)} faces, got {len(inputs)}.")
-    probabilities = predict_faces(net, inputs, batch, device)
+    if len(faces) != len(probabilities):
+        raise PainlibError(f"Expected an input for each of {len(faces)} faces, got {len(probabilities)}.")
     frames = faces[["recording", "subject", "camera", "frame", "time_s", "rule"]].reset_index(drop=True)
     trained = mark_trained(frames["subject"], card)
     return frames.assign(p_no_pain=probabilities[:, 0], p_pain=probabilities[:, 1], trained_on=trained)
+
+
+def check_labels(card: ModelCard) -> None:
+    """Raise `PainlibError` unless the model's outputs are no pain and pain, in this order."""
+    if tuple(card.labels) != LABELS:
+        raise PainlibError(f"Expected a model with the outputs {LABELS}, got {card.labels}.")
 
 
 def mark_trained(subjects: Collection[str] | pd.Series, card: ModelCard) -> np.ndarray:

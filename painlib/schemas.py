@@ -105,6 +105,17 @@ SCHEMAS: dict[str, TableSchema] = {
             sums_to_one=("p_no_pain", "p_pain"),
         ),
         TableSchema(
+            "maps",
+            "03_predict",
+            {
+                **_WHO,
+                **_CAMERA,
+                "frame": _FRAME["frame"],
+                "peak_no_pain": Column("float64", "the raw map's maximum, 0 where all is 0", at_least=0),
+                "peak_pain": Column("float64", "the raw map's maximum, 0 where all is 0", at_least=0),
+            },
+        ),
+        TableSchema(
             "timepoints",
             "03_predict",
             {

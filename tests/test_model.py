@@ -101,6 +101,52 @@ def test_features_are_the_sixth_map_before_its_pooling(input_px, side):
         assert torch.equal(net.head(features), net(images))
 
 
+@pytest.mark.parametrize("negative", [0, 3])
+def test_pooling_early_in_prediction_changes_no_number(negative):
+    net, images = build_net(96), draw_images(4, 96)
+    net.train()(images)
+    net.eval()
+    for block in net.blocks:
+        block.norm.weight.data[:negative] *= -1
+        block.norm.bias.data.uniform_(-1, 1)
+    pooled = []
+    net.blocks[0].pool.register_forward_hook(lambda module, given, result: pooled.append(given[0]))
+    in_the_papers_order = net(images)
+    with torch.no_grad():
+        got = net(images)
+        convolved = net.blocks[0].conv(net.standardise(images))
+    assert torch.equal(got, in_the_papers_order)
+    # The quick way is taken where it holds, and only there.
+    assert torch.equal(pooled[1], convolved) == (negative == 0)
+    assert not torch.equal(pooled[0], convolved)
+
+
+def test_the_network_can_be_cut_at_the_sixth_convolutions_own_output():
+    net, images = build_net(96), draw_images(2, 96)
+    seen = []
+    net.blocks[5].conv.register_forward_hook(lambda module, given, result: seen.append(result))
+    with torch.no_grad():
+        convolved = net.convolve(images)
+        assert convolved.shape == (2, 28, 3, 3)
+        assert (convolved < 0).any()
+        assert torch.equal(convolved, seen[0])
+        assert torch.equal(convolved, net.convolve_standardised(net.standardise(images)))
+        assert torch.equal(net.judge_convolved(convolved), net(images))
+
+
+def test_a_float64_network_computes_in_float64_throughout():
+    single, images = build_net(), draw_images(3)
+    double = build_net().double()
+    with torch.no_grad():
+        logits, expected = double(images), single(images)
+        assert logits.dtype == torch.float64
+        assert torch.equal(double(images.double()), logits)
+        torch.testing.assert_close(logits.float(), expected, rtol=1e-4, atol=1e-6)
+    grey = images.double().mean(dim=1, keepdim=True).expand(-1, 3, -1, -1)
+    # float32 leaves a mean of about 1e-8
+    assert double.standardise(grey).mean(dim=(1, 2, 3)).abs().max() < 1e-14
+
+
 def test_head_pools_averages_and_has_no_relu_before_softmax():
     net = build_net(96)
     with torch.no_grad():

@@ -15,9 +15,8 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
 from painlib.faults import PainlibError
+from painlib.plots.attribution import MAP_COLOURS, OVERLAY
 from painlib.plots.similarity import (
-    MAP_COLOURS,
-    OVERLAY,
     pick_map_faces,
     plot_map,
     plot_map_thumbnails,

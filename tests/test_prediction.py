@@ -11,7 +11,7 @@ from scipy.special import softmax
 from painlib.faults import PainlibError
 from painlib.model import PainNet
 from painlib.model_card import LABELS, CardMetrics, CropFacts, ModelCard, TrainingAnimal
-from painlib.prediction import mark_trained, predict_faces, predict_recording
+from painlib.prediction import check_labels, mark_trained, predict_faces, tabulate_frames
 from painlib.tables import check_table
 
 
@@ -126,23 +126,30 @@ def test_faces_of_another_size_are_refused(net):
 
 @pytest.mark.parametrize("n", [0, 5])
 def test_a_recording_gets_a_row_a_face(net, n):
-    faces, inputs = list_faces(n), draw_faces(n)
-    frames = predict_recording(net, build_card(net), faces, inputs, 2, "cpu")
+    faces = list_faces(n)
+    probabilities = predict_faces(net, draw_faces(n), 2, "cpu")
+    frames = tabulate_frames(build_card(net), faces, probabilities)
     check_table(frames, "frames", "schema")
     assert frames["frame"].tolist() == faces["frame"].tolist()
-    expected = predict_faces(net, inputs, 2, "cpu")
-    np.testing.assert_array_equal(frames[["p_no_pain", "p_pain"]].to_numpy(), expected)
+    np.testing.assert_array_equal(frames[["p_no_pain", "p_pain"]].to_numpy(), probabilities)
 
 
 @pytest.mark.parametrize(("subject", "trained_on"), [("m1", True), ("m10", False)])
 def test_an_animal_of_the_training_is_marked(net, subject, trained_on):
-    frames = predict_recording(net, build_card(net), list_faces(3, subject), draw_faces(3), 2, "cpu")
+    frames = tabulate_frames(build_card(net), list_faces(3, subject), np.full((3, 2), 0.5))
     assert frames["trained_on"].tolist() == [trained_on] * 3
     assert mark_trained(["m1", "x"], build_card(net)).tolist() == [True, False]
 
 
+def test_judging_leaves_a_network_that_can_go_on_training(net):
+    predict_faces(net, draw_faces(3), 2, "cpu")
+    net.train()(torch.from_numpy(draw_faces(3)).permute(0, 3, 1, 2)).sum().backward()
+    assert net.blocks[0].conv.weight.grad.abs().sum() > 0
+
+
 def test_outputs_of_another_meaning_or_missing_inputs_are_refused(net):
+    check_labels(build_card(net))
     with pytest.raises(PainlibError, match="asleep"):
-        predict_recording(net, build_card(net, ("awake", "asleep")), list_faces(3), draw_faces(3), 2, "cpu")
+        check_labels(build_card(net, ("awake", "asleep")))
     with pytest.raises(PainlibError, match="each of 3 faces, got 2"):
-        predict_recording(net, build_card(net), list_faces(3), draw_faces(2), 2, "cpu")
+        tabulate_frames(build_card(net), list_faces(3), np.full((2, 2), 0.5))

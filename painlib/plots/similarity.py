@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import cv2
-import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -17,6 +16,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from painlib.faults import PainlibError
+from painlib.plots.attribution import MAP_COLOURS, overlay_map
 from painlib.plots.style import (
     CLASS_LOOKS,
     DARK,
@@ -36,8 +36,6 @@ from painlib.plots.style import (
     shorten,
 )
 
-MAP_COLOURS = "inferno"  # of attribution: its lightness rises evenly, so it reads in grey and colour-blind
-OVERLAY = 0.5  # share of the map's colour in an overlay
 MOST_PAIRS = 8  # on a page
 _MOST_POINTS = 20_000  # drawn in a panel
 _MOST_NAMES = 14  # in a legend
@@ -221,10 +219,7 @@ def plot_pairs(
 def _draw_face(panels: Sequence[Axes], image: np.ndarray, shown: np.ndarray, look: Look) -> None:
     """Original, map and overlay of one face."""
     image = _shrink(image)
-    height, width = image.shape[:2]
-    smooth = cv2.resize(shown.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
-    coloured = matplotlib.colormaps[MAP_COLOURS](np.clip(smooth, 0, 1))[:, :, :3]
-    overlay = (1 - OVERLAY) * image / 255 + OVERLAY * coloured
+    coloured, overlay = overlay_map(image, shown)
     for ax, drawn, gid in zip(
         panels, (image, coloured, overlay), ("original", "map", "overlay"), strict=True
     ):
