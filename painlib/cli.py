@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 FAULTS, USAGE, STOPPED = 1, 2, 130
 DEMO_PARAMETERS = Path(painlib.__file__).parents[1] / "params" / "demo.yaml"
-STAGE_HELP = "crop, train, predict or statistics"
+STAGE_HELP = "crop, train, predict, statistics, gradcam or regions"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -6,7 +6,15 @@ import csv
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from painlib.params import CropParams, PredictParams, StageParams, StatisticsParams, TrainParams
+from painlib.params import (
+    CropParams,
+    GradcamParams,
+    PredictParams,
+    RegionsParams,
+    StageParams,
+    StatisticsParams,
+    TrainParams,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,6 +39,11 @@ def stage_inputs(params: StageParams) -> list[Path]:
             for name in params.minutes
         ]
         files += [params.treatment_key] if params.treatment_key else []
+    elif isinstance(params, GradcamParams):
+        files = [*_list_maps(params.workdir), *_list_folder(params.model or params.workdir / "model")]
+    elif isinstance(params, RegionsParams):
+        marks = [params.workdir / "regions" / "marks" / f"{name}.csv" for name in params.annotators]
+        files = [*_list_maps(params.workdir), *marks]
     else:
         raise TypeError(f"expected the parameters of a stage, got {type(params).__name__}")
     return list(dict.fromkeys([params.cohort, *files]))
@@ -77,6 +90,12 @@ def _list_labels(labels: Path) -> list[Path]:
 def _list_faces(workdir: Path) -> list[Path]:
     """The face tables of 01_crop; each names the crops beside it by offset and length."""
     return [file for file in sorted((workdir / "faces").glob("*.parquet")) if not file.name.startswith(".")]
+
+
+def _list_maps(workdir: Path) -> list[Path]:
+    """The faces, and the indices of their maps; each names the maps beside it by what they were made from."""
+    maps = [file for file in sorted((workdir / "maps").glob("*.parquet")) if not file.name.startswith(".")]
+    return [*_list_faces(workdir), *maps]
 
 
 def _list_folder(path: Path) -> list[Path]:

@@ -12,7 +12,15 @@ from pydantic import ValidationError
 
 from painlib.faults import Faults, PainlibError, did_you_mean
 from painlib.notebook_defaults import read_notebook_defaults
-from painlib.param_models import CropParams, PredictParams, StageParams, StatisticsParams, TrainParams
+from painlib.param_models import (
+    CropParams,
+    GradcamParams,
+    PredictParams,
+    RegionsParams,
+    StageParams,
+    StatisticsParams,
+    TrainParams,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,7 +28,9 @@ if TYPE_CHECKING:
 __all__ = [
     "STAGES",
     "CropParams",
+    "GradcamParams",
     "PredictParams",
+    "RegionsParams",
     "Run",
     "Stage",
     "StageParams",
@@ -44,16 +54,22 @@ class Stage:
     """A stage: its section in a parameter file, its notebook, and the class of its parameters."""
 
     name: str
-    number: int
     notebook: str
     params: type[StageParams]
 
+    @property
+    def number(self) -> str:
+        """Its place in the order, as notebook and figures are numbered: "01", "05a"."""
+        return self.notebook.split("_")[0]
+
 
 STAGES: tuple[Stage, ...] = (
-    Stage("crop", 1, "01_crop", CropParams),
-    Stage("train", 2, "02_train", TrainParams),
-    Stage("predict", 3, "03_predict", PredictParams),
-    Stage("statistics", 4, "04_statistics", StatisticsParams),
+    Stage("crop", "01_crop", CropParams),
+    Stage("train", "02_train", TrainParams),
+    Stage("predict", "03_predict", PredictParams),
+    Stage("statistics", "04_statistics", StatisticsParams),
+    Stage("gradcam", "05a_gradcam", GradcamParams),
+    Stage("regions", "05b_regions", RegionsParams),
 )
 
 

@@ -108,7 +108,7 @@ def _describe_stage(
     return {
         "name": stage.name,
         "number": stage.number,
-        "title": title or f"{stage.number:02d} · {stage.name.capitalize()}",
+        "title": title or f"{stage.number} · {stage.name.capitalize()}",
         "sentence": sentence,
         "outcome": record.outcome if record else "waiting",
         "reason": record.reason if record and record.outcome in ("ran", "failed") else "",
@@ -146,7 +146,7 @@ def _read_introduction(notebook: Path) -> tuple[str, str]:
 
 def _find_figures(workdir: Path, stage: Stage) -> list[dict[str, Any]]:
     """The figures figures/<nn>_*.png, embedded; other files of that name are links."""
-    prefix = f"{stage.number:02d}_"
+    prefix = f"{stage.number}_"
     notebook = workdir / "notebooks" / f"{stage.notebook}.ipynb"
     source = notebook.read_text(encoding="utf-8") if notebook.is_file() else ""
     pictures = sorted((workdir / "figures").glob(f"{prefix}*.png"))

@@ -17,6 +17,7 @@ from painlib.crop import apply_rules
 from painlib.demo import DemoParams, draw_cohort
 from painlib.faces import FaceStore, extract_cohort, load_network_inputs
 from painlib.fusion import fuse_recording, summarise_minutes
+from painlib.model import PainNet
 from painlib.params import CropParams, StatisticsParams, TrainParams, load_run
 from painlib.pose import KEYPOINTS
 from painlib.pose_source import choose_threshold, prepare_pose_network
@@ -85,18 +86,12 @@ def run_demonstration(
     numbers: dict = {"threshold": threshold, **measure_pose(folder, assay, threshold)}
 
     store = FaceStore(folder)
-    faces = label_faces(store.index, recordings)
-    inputs = load_network_inputs(store, faces.index, train.input_px, folder / "train.npy")
-    trained = train_classifier(
-        inputs, faces["label"].to_numpy(), np.arange(len(faces)), train, seed, checkpoint=folder / "net.pt"
-    )
+    inputs, labels, net = train_on_labels(folder, store, recordings, train, seed)
     rows = np.flatnonzero(store.index["recording"].isin([recording.name for recording in assay]))
     judged = store.index.iloc[rows].reset_index(drop=True)
     seen = load_network_inputs(store, rows, train.input_px, folder / "assay.npy")
-    judged[["p_no_pain", "p_pain"]] = predict_faces(trained.net, seen, 256)
-    judged["baseline"] = fit_predict_baseline(
-        np.asarray(inputs), faces["label"].to_numpy(), np.asarray(seen), seed
-    )
+    judged[["p_no_pain", "p_pain"]] = predict_faces(net, seen, 256)
+    judged["baseline"] = fit_predict_baseline(np.asarray(inputs), labels, np.asarray(seen), seed)
 
     latent = join_truth(folder, judged)
     animals = score_latent(latent)
@@ -121,6 +116,26 @@ def run_demonstration(
         published = test[test["role"] == "as published"][kept]
         numbers[name] = json.loads(published.to_json(orient="records", double_precision=4))
     return Held(seed, strength, numbers, animals)
+
+
+def train_on_labels(
+    folder: Path,
+    store: FaceStore,
+    recordings: list[Recording],
+    train: TrainParams,
+    seed: int,
+    name: str = "net",
+) -> tuple[np.ndarray, np.ndarray, PainNet]:
+    """The labelled faces, their labels, and the classifier trained on all of them.
+
+    What is kept under `name` in `folder` is read instead of made again.
+    """
+    faces = label_faces(store.index, recordings)
+    inputs = load_network_inputs(store, faces.index, train.input_px, folder / f"{name}.npy")
+    labels = faces["label"].to_numpy()
+    every = np.arange(len(faces))
+    trained = train_classifier(inputs, labels, every, train, seed, checkpoint=folder / f"{name}.pt")
+    return inputs, labels, trained.net
 
 
 def join_truth(folder: Path, faces: pd.DataFrame) -> pd.DataFrame:

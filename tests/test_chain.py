@@ -1,4 +1,4 @@
-"""All four stages on drawn mice with tracker files for nose and eyes: results, blindness, faults, kills."""
+"""All stages on drawn mice with tracker files for nose and eyes: results, blindness, faults, kills."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from painlib.demo import DemoParams, draw_cohort
 from painlib.tables import read_table
 
 ROOT = Path(__file__).parents[1]
-STAGES = ("01_crop", "02_train", "03_predict", "04_statistics")
+STAGES = ("01_crop", "02_train", "03_predict", "04_statistics", "05a_gradcam", "05b_regions")
 DRAWN = DemoParams(
     seed=11, strength=1.0, coat="white", width=480, height=270, fps=0.5,
     training_animals=4, training_minutes=1,
@@ -39,6 +39,10 @@ SETTINGS = {
         "paired": [False], "minutes": [""], "window_start_min": 0, "window_end_min": 2, "pre_window_min": 1,
         "bootstrap": 100,
     },
+    "gradcam": {
+        "shown_faces": 3, "checked_faces": 16, "gradient_steps": 8, "evidence_faces": 20, "device": "cpu",
+    },
+    "regions": {"faces_per_recording": 40, "map_seeds": 1, "pairs": 20, "unpaired": 20},
 }  # fmt: skip
 
 
@@ -129,7 +133,7 @@ def test_a_finished_run_is_not_run_again(lab):
     before = {path: path.stat().st_mtime_ns for path in (lab / "out" / "provenance").glob("0*.json")}
     code, said = run(lab / "params.yaml")
     assert code == 0, said
-    assert said.count("skipped") >= 4
+    assert said.count("skipped") >= 6
     assert before == {path: path.stat().st_mtime_ns for path in before}
 
 
@@ -196,7 +200,8 @@ def test_a_run_killed_in_every_stage_ends_with_the_same_result(lab, tmp_path):
         assert not json.loads(record.read_text())["finished"], f"{stage} was too quick to be killed"
     code, said = run(params)
     assert code == 0, said
-    for name in ("predictions/minutes.csv", "statistics/tests.csv", "training/held_out_animals.csv"):
+    tables = ("predictions/minutes.csv", "statistics/tests.csv", "training/held_out_animals.csv")
+    for name in (*tables, "gradcam/cascade.csv", "gradcam/evidence_recordings.csv", "regions/tests.csv"):
         assert (tmp_path / "out" / name).read_bytes() == (lab / "out" / name).read_bytes(), name
     for blob in (lab / "out" / "faces").glob("*.jpgs"):
         assert (tmp_path / "out" / "faces" / blob.name).read_bytes() == blob.read_bytes()

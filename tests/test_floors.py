@@ -26,9 +26,10 @@ FLOORS: dict[str, list[str]] = {
     ],
     "2": [
         *("model_card", "model", "batches", "baseline", "metrics", "checkpoint", "training", "prediction"),
-        *("validation", "weak_labels", "fusion", "judging", "stats"),
+        *("validation", "weak_labels", "fusion", "attribution", "judging", "stats", "similarity", "regions"),
+        *("region_tests", "evidence", "region_faces", "region_results"),
     ],
-    "3": ["plots"],
+    "3": ["plots", "widgets"],
     "aside": ["demo"],
     "front": ["console", "records", "report", "runner", "checks", "cli"],
 }

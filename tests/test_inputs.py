@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 from tiny_lab import DEFAULTS, make_lab
 
+from painlib.faults import PainlibError
 from painlib.inputs import stage_inputs
 from painlib.params import STAGES, StageParams
+from painlib.provenance import stage_status, start_stage
 
 
 @pytest.fixture
@@ -99,6 +101,54 @@ def test_statistics_reads_predictions_only_where_an_assay_asks_for_them_and_the_
     assert names(lab, params) == ["cohort.csv", "runs/predictions/minutes.parquet", "curves.csv", "key.csv"]
     one = make_params(lab, "statistics", minutes=[str(lab / "curves.csv")])
     assert names(lab, one) == ["cohort.csv", "curves.csv"]
+
+
+def make_faces_and_maps(lab: Path) -> list[str]:
+    """Faces and maps as 01_crop and 03_predict leave them; gives the tables, which are what is compared."""
+    touch(lab / "runs", "faces/m1_A.parquet", "faces/m1_A.jpgs", "maps/m2.parquet", "maps/m1.parquet")
+    touch(lab / "runs", "maps/m1.npy", "maps/.m2.part-1.parquet")
+    return ["runs/faces/m1_A.parquet", "runs/maps/m1.parquet", "runs/maps/m2.parquet"]
+
+
+def test_gradcam_reads_faces_the_indices_of_their_maps_and_the_model(lab):
+    both = make_faces_and_maps(lab)
+    touch(lab / "runs", "model/card.json", "model/weights.safetensors", "other/card.json")
+    model = ["runs/model/card.json", "runs/model/weights.safetensors"]
+    assert names(lab, make_params(lab, "gradcam")) == ["cohort.csv", *both, *model]
+    elsewhere = make_params(lab, "gradcam", model=lab / "runs" / "other")
+    assert names(lab, elsewhere) == ["cohort.csv", *both, "runs/other/card.json"]
+
+
+def test_regions_reads_faces_the_indices_of_their_maps_and_the_marks_of_those_named(lab):
+    both = make_faces_and_maps(lab)
+    touch(lab / "runs", "model/card.json", "regions/marks/anna.csv", "regions/marks/carl.csv")
+    assert names(lab, make_params(lab, "regions")) == ["cohort.csv", *both]
+    # Ben has marked nothing yet, and Carl was not asked for.
+    marks = ["runs/regions/marks/anna.csv", "runs/regions/marks/ben.csv"]
+    named = make_params(lab, "regions", annotators=["anna", "ben"])
+    assert names(lab, named) == ["cohort.csv", *both, *marks]
+    # Who marks in the widget is not whose marks are tested.
+    marking = make_params(lab, "regions", interactive=True, annotator="anna")
+    assert names(lab, marking) == ["cohort.csv", *both]
+
+
+@pytest.mark.parametrize("changed", ["maps/m1.parquet", "regions/marks/anna.csv"])
+def test_a_changed_index_of_maps_or_file_of_marks_makes_regions_stale(lab, changed):
+    make_faces_and_maps(lab)
+    touch(lab / "runs", "regions/marks/anna.csv", "regions/marks/carl.csv")
+    params = make_params(lab, "regions", annotators=["anna"])
+    start_stage("regions", params, stage_inputs(params)).finish()
+    (lab / "runs" / "regions" / "marks" / "carl.csv").write_text("marks of somebody who was not asked for")
+    assert stage_status("regions", params, stage_inputs(params)).state == "done"
+    (lab / "runs" / changed).write_text("other maps, or other marks")
+    assert stage_status("regions", params, stage_inputs(params)) == ("stale", f"input {changed} changed")
+
+
+def test_marks_that_are_missing_are_named_before_anything_is_tested(lab):
+    make_faces_and_maps(lab)
+    params = make_params(lab, "regions", annotators=["ben"])
+    with pytest.raises(PainlibError, match=r"Stage regions expected its input, found none: .*ben\.csv"):
+        start_stage("regions", params, stage_inputs(params))
 
 
 def test_what_is_missing_is_named_so_that_it_can_be_said(lab):

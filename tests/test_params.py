@@ -7,11 +7,14 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+import painlib
 from painlib.faults import PainlibError
 from painlib.params import (
     STAGES,
     CropParams,
+    GradcamParams,
     PredictParams,
+    RegionsParams,
     Run,
     StatisticsParams,
     TrainParams,
@@ -22,6 +25,7 @@ from painlib.params import (
     read_notebook_defaults,
 )
 
+ROOT = Path(painlib.__file__).parents[1]
 CROP = """from typing import Optional
 cohort: str = "cohort.csv"  # the cohort table
 workdir: str = "run"  # results
@@ -76,7 +80,38 @@ pre_window_min: float = 20.0  # min
 alpha: float = 0.05  # level
 bootstrap: int = 2000  # resamples
 """
+GRADCAM = """model: Optional[str] = None  # the workdir's
+faces_per_recording: Optional[int] = None  # all
+shown_faces: int = 6  # faces of each class
+checked_faces: int = 240  # faces
+gradient_steps: int = 32  # steps
+evidence_faces: int = 200  # faces of a recording
+follows_surroundings: float = 0.05  # probability
+auc_surroundings_only: float = 0.7  # AUC
+batch: int = 256  # faces
+device: str = "auto"  # auto, cpu, cuda, mps
+"""
+REGIONS = """faces_per_recording: Optional[int] = 500  # faces
+composition: str = "both"  # geometry, appearance or both
+projection: str = "umap"  # umap, tsne or pca
+neighbours: int = 15  # of UMAP
+map_seeds: int = 3  # maps
+pairs_from: str = "features"  # or map
+same_animal: str = "any"  # any, same or different
+min_gap_s: float = 0.0  # s
+pairs: int = 500  # pairs
+unpaired: int = 1000  # faces of each class
+proposal_threshold: float = 0.5  # 0 to 1
+annotators: list[str] = []  # the proposals
+yates: bool = True  # Yates's correction
+alpha: float = 0.05  # level
+sign_flips: int = 10000  # above 14 animals
+interactive: bool = False  # the widget
+annotator: str = ""  # in the widget
+start_from_proposals: bool = False  # or from nothing
+"""
 SHARED = "cohort: cohort.csv\nworkdir: ../out\nseed: 7\n"
+CELLS = (CROP, TRAIN, PREDICT, STATISTICS, GRADCAM, REGIONS)
 
 
 def write_notebook(path: Path, *parameters: str) -> Path:
@@ -94,7 +129,7 @@ class House:
 
     def __init__(self, folder: Path) -> None:
         self.notebooks = folder / "notebooks"
-        for stage, cell in zip(STAGES, (CROP, TRAIN, PREDICT, STATISTICS), strict=True):
+        for stage, cell in zip(STAGES, CELLS, strict=True):
             write_notebook(self.notebooks / f"{stage.notebook}.ipynb", cell)
         self.yaml = folder / "params" / "mine.yaml"
         self.yaml.parent.mkdir()
@@ -125,6 +160,11 @@ def statistics(**changes: Any) -> StatisticsParams:
     return StatisticsParams(**{**values, **changes})
 
 
+def regions(**changes: Any) -> RegionsParams:
+    values = {"cohort": "c.csv", "workdir": "w", "seed": 0, **read_cell(REGIONS)}
+    return RegionsParams(**{**values, **changes})
+
+
 def read_cell(source: str) -> dict[str, Any]:
     names: dict[str, Any] = {}
     exec("from typing import Optional\n" + source, names)
@@ -141,8 +181,44 @@ def test_a_section_wins_over_shared_keys_and_these_over_the_notebook(house: Hous
     assert isinstance(predict, PredictParams)
     assert (train.seed, predict.seed) == (11, 7)
     assert (train.epochs, train.faces_per_epoch) == (3, 30000)
-    assert list(run.stages) == ["crop", "train", "predict", "statistics"]
+    assert list(run.stages) == ["crop", "train", "predict", "statistics", "gradcam", "regions"]
     assert run.demo is None
+
+
+def test_two_sections_may_have_a_key_of_the_same_name_and_each_its_own_value(house: House) -> None:
+    run = house.load(
+        SHARED + "gradcam:\n  faces_per_recording: 40\n  model: nets/one\nregions: {pairs: 20}\n"
+    )
+    gradcam, region_params = run.stages["gradcam"], run.stages["regions"]
+    assert isinstance(gradcam, GradcamParams)
+    assert isinstance(region_params, RegionsParams)
+    assert (gradcam.faces_per_recording, region_params.faces_per_recording) == (40, 500)
+    assert gradcam.model == house.yaml.parent / "nets" / "one"
+    assert (region_params.pairs, region_params.annotators, region_params.seed) == (20, [], 7)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "params").glob("*.yaml")), ids=lambda path: path.stem)
+def test_a_parameter_file_that_comes_with_painlib_fits_the_notebooks(path: Path) -> None:
+    run = load_run(path, ROOT / "notebooks")
+    assert list(run.stages) == [stage.name for stage in STAGES]
+    assert {"gradcam", "regions"} <= set(load_yaml(path))
+    region_params = run.stages["regions"]
+    assert isinstance(region_params, RegionsParams)
+    assert not region_params.interactive, "a headless run waits for nobody"
+
+
+def test_the_published_numbers_of_the_interpretation_stand_in_the_articles_file() -> None:
+    """Kobayashi et al. 2025, Interpretation: maps of all images; 500 pairs; 1,000 + 1,000 without pairing."""
+    run = load_run(ROOT / "params" / "kobayashi2025.yaml", ROOT / "notebooks")
+    gradcam, region_params = run.stages["gradcam"], run.stages["regions"]
+    assert isinstance(gradcam, GradcamParams)
+    assert isinstance(region_params, RegionsParams)
+    assert gradcam.faces_per_recording is None
+    assert (region_params.pairs, region_params.unpaired, region_params.alpha) == (500, 1000, 0.05)
+
+
+def test_a_stage_is_numbered_as_its_notebook_is() -> None:
+    assert [stage.number for stage in STAGES] == ["01", "02", "03", "04", "05a", "05b"]
 
 
 def test_paths_stand_against_the_file_that_names_them(house: House) -> None:
@@ -212,6 +288,7 @@ def test_a_misspelt_key_is_named_with_the_one_that_was_meant(house: House) -> No
 def test_a_key_in_the_wrong_place_is_sent_to_its_section(house: House) -> None:
     assert "It belongs in the section train." in house.fault(SHARED + "epochs: 3\n")
     assert "It belongs in the section crop." in house.fault(SHARED + "train:\n  crop_px: 800\n")
+    assert "It belongs in the section gradcam or regions." in house.fault(SHARED + "faces_per_recording: 9\n")
 
 
 @pytest.mark.parametrize(
@@ -233,6 +310,12 @@ def test_a_key_in_the_wrong_place_is_sent_to_its_section(house: House) -> None:
         ("train: {channels: [1, 2, 3, 4, 5, '6']}", ("train.channels[5]", "got '6' (text)")),
         ("train: {input_px: 32}", ("train.input_px", "greater than or equal to 64")),
         ("statistics: {groups: [vehicle]}", ("statistics.groups[0]", "valid list", "got 'vehicle'")),
+        ("gradcam: {auc_surroundings_only: 0.5}", ("gradcam.auc_surroundings_only", "greater than 0.5")),
+        ("gradcam: {checked_faces: 1}", ("gradcam.checked_faces", "greater than or equal to 2")),
+        ("regions: {projection: umpa}", ("'umap', 'tsne' or 'pca'", "Did you mean 'umap'?")),
+        ("regions: {annotators: anna}", ("regions.annotators", "valid list", "got 'anna'")),
+        ("regions: {annotators: [anna, 3]}", ("regions.annotators[1]", "got 3 (integer)")),
+        ("regions: {proposal_threshold: 0}", ("regions.proposal_threshold", "greater than 0")),
         ("predict: 4", ("key predict: expected a section", "got integer")),
     ],
 )
@@ -325,6 +408,33 @@ def test_an_eye_that_no_camera_sees_may_be_left_out() -> None:
 def test_a_design_that_does_not_fit_together_is_refused(changes: dict[str, Any], expected: str) -> None:
     with pytest.raises(ValidationError, match=expected):
         statistics(**changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"annotators": ["anna", "ben", "anna"]}, "annotators needs different names, got 'anna' twice"),
+        ({"annotators": ["anna", " "]}, "annotators needs names, got"),
+        ({"interactive": True}, "annotator needs a name while interactive is true, got ''"),
+        ({"interactive": True, "annotator": "  "}, "annotator needs a name while interactive is true"),
+        ({"interactive": True, "annotators": ["anna"]}, "annotator needs a name while interactive is true"),
+    ],
+)
+def test_marks_without_a_name_or_counted_twice_are_refused(changes: dict[str, Any], expected: str) -> None:
+    with pytest.raises(ValidationError, match=expected):
+        regions(**changes)
+
+
+def test_who_marks_need_not_be_whose_marks_are_tested() -> None:
+    assert regions(interactive=True, annotator="anna").annotators == []
+    assert regions(annotators=["anna", "ben"]).annotator == ""
+
+
+def test_faults_of_annotators_come_together_and_a_default_is_told_from_a_written_value(house: House) -> None:
+    text = house.fault(SHARED + "regions: {interactive: true, annotators: [anna, anna]}\n")
+    assert "mine.yaml, key regions.annotators: annotators needs different names, got 'anna' twice." in text
+    assert "05b_regions.ipynb, default annotator: annotator needs a name while interactive is true" in text
+    assert "(2 faults)" in text
 
 
 def test_lists_that_do_not_fit_are_all_named_with_their_keys(house: House) -> None:

@@ -104,6 +104,8 @@ def make_record(folder: Path, **changes) -> RunRecord:
         StageRecord(name="train", notebook="02_train"),
         StageRecord(name="predict", notebook="03_predict"),
         StageRecord(name="statistics", notebook="04_statistics", outcome="skipped"),
+        StageRecord(name="gradcam", notebook="05a_gradcam"),
+        StageRecord(name="regions", notebook="05b_regions"),
     ]
     record = RunRecord(
         parameter_file=str(folder / "lab.yaml"),
@@ -136,7 +138,7 @@ def test_the_report_loads_nothing_and_its_links_lead_to_files(lab):
     for link in inside:
         assert (lab[0] / "runs" / link).is_file(), link
     anchors = [link[1:] for link in page.links if link.startswith("#")]
-    assert anchors == ["crop", "train", "predict", "statistics"]
+    assert anchors == ["crop", "train", "predict", "statistics", "gradcam", "regions"]
     assert all(f'id="{anchor}"' in text for anchor in anchors)
 
 
@@ -161,6 +163,23 @@ def test_figures_are_inside_the_page_with_an_alternative_text(lab):
     for picture, words in zip(page.pictures, ("rule shares", "errors", "panels"), strict=True):
         assert words in picture["alt"]
     assert all(NOTE in picture["alt"] for picture in page.pictures)
+
+
+def test_a_stage_whose_number_has_a_letter_shows_its_own_figures_and_tables(lab):
+    runs = lab[0] / "runs"
+    for name in ("05a_mean_maps", "05b_frequencies_pairs", "05_of_no_stage"):
+        (runs / "figures" / f"{name}.png").write_bytes(PNG)
+    (runs / "regions").mkdir()
+    (runs / "regions" / "pairs_tests.csv").write_text("region,p_animal\near top,0.03125\n")
+    text, _ = read_report(lab)
+    gradcam, regions = (
+        Page(text.split(f'<section id="{name}">')[1].split("</section>")[0])
+        for name in ("gradcam", "regions")
+    )
+    assert [picture["alt"] for picture in gradcam.pictures] == ["Figure of 05a · Gradcam: mean maps"]
+    assert [picture["alt"] for picture in regions.pictures] == ["Figure of 05b · Regions: frequencies pairs"]
+    assert "ear top" in regions.text
+    assert "ear top" not in gradcam.text
 
 
 def test_tables_show_their_first_rows_and_sentences_stand_as_text(lab):

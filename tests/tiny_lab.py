@@ -8,8 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from painlib.params import STAGES
+import painlib
+from painlib.params import STAGES, StageParams, find_stage, read_notebook_defaults
 from painlib.video import write_video
+
+NOTEBOOKS = Path(painlib.__file__).parents[1] / "notebooks"
+
+
+def read_own_defaults(stage: str) -> dict[str, Any]:
+    """What the real notebook of a stage has as defaults, without the keys that all stages share."""
+    defaults = read_notebook_defaults(NOTEBOOKS / f"{find_stage(stage).notebook}.ipynb")
+    return {name: value for name, value in defaults.items() if name not in StageParams.model_fields}
+
 
 DEFAULTS: dict[str, dict[str, Any]] = {
     "crop": {
@@ -61,6 +71,8 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "alpha": 0.05,
         "bootstrap": 100,
     },
+    "gradcam": read_own_defaults("gradcam"),
+    "regions": read_own_defaults("regions"),
 }
 BEGIN = """from pathlib import Path
 from painlib.inputs import stage_inputs
@@ -76,9 +88,15 @@ WORK = {
     "train": "output = folder / 'model' / 'card.json'\ntext = f'{{\"epochs\": {params.epochs}}}'",
     "predict": (
         "output = folder / 'predictions' / 'minutes.parquet'\n"
-        "text = (folder / 'model' / 'card.json').read_text()"
+        "text = (folder / 'model' / 'card.json').read_text()\n"
+        "index = folder / 'maps' / 'm1.parquet'\n"
+        "index.parent.mkdir(parents=True, exist_ok=True)\n"
+        "index.write_text(text)\n"
+        "run.add_outputs([index])"
     ),
     "statistics": "output = folder / 'statistics' / 'tests.csv'\ntext = 'assay,p\\nAC,0.0123456\\n'",
+    "gradcam": "output = folder / 'gradcam' / 'areas.csv'\ntext = 'curve,area\\ndeletion,0.25\\n'",
+    "regions": "output = folder / 'regions' / 'pairs_tests.csv'\ntext = 'region,p\\neye,0.5\\n'",
 }
 END = """output.parent.mkdir(parents=True, exist_ok=True)
 output.write_text(text)
@@ -89,6 +107,8 @@ TITLES = {
     "train": "# Training\nTiny notebook that trains nothing.",
     "predict": "# Prediction\nTiny notebook that judges nothing.",
     "statistics": "# Statistics\nTiny notebook that tests nothing.",
+    "gradcam": "# Grad-CAM\nTiny notebook that looks at nothing.",
+    "regions": "# Regions\nTiny notebook that compares nothing.",
 }
 
 
@@ -125,7 +145,7 @@ def write_notebook(folder: Path, stage: str, *middle: str, end: str = END) -> Pa
     shared = {"cohort": "cohort.csv", "workdir": "runs", "seed": 0}
     values = {**shared, **DEFAULTS[stage]}
     lines = [f"{name}: object = {value!r}  # a value" for name, value in values.items()]
-    stem = next(known.notebook for known in STAGES if known.name == stage)
+    stem = find_stage(stage).notebook
     cells = [
         _cell("markdown", TITLES[stage], 0),
         _cell("code", "\n".join(lines), 1, tags=["parameters"]),

@@ -225,7 +225,7 @@ def plot_region_key(figure: Figure | None = None) -> Figure:
         Patch(facecolor=templates[0].fills[region], edgecolor=DARK, linewidth=0.5, label=f"{number} {region}")
         for number, region in enumerate(REGIONS, start=1)
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=7, handlelength=1.2, columnspacing=1.2)
+    figure.legend(handles=handles, loc="outside upper center", ncols=7, handlelength=1.2, columnspacing=1.2)
     return figure
 
 
