@@ -55,7 +55,7 @@ class LabelledFaces:
 
     def load_small(self, px: int, cache: Path) -> np.ndarray:
         """All faces (n, px, px, 3) uint8, in a file beside `cache`."""
-        return load_network_inputs(self.store, self.faces["row"], px, cache)
+        return load_network_inputs(self.store, self.faces["row"].to_numpy(), px, cache)
 
     def read_images(self, rows: Sequence[int] | np.ndarray) -> list[np.ndarray]:
         """Faces by position, RGB uint8 at their stored size."""

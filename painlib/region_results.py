@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -56,15 +57,15 @@ def find_both_pairings(faces: LabelledFaces, params: RegionsParams) -> Pairings:
     images = faces.load_small(COMPOSITION_PX, params.workdir / "regions" / "composition.npy")
     features = compute_composition(images, faces.landmarks, params.composition)
     index = faces.faces
-    limits = {
+    limits: dict[str, Any] = {
         "subjects": index["subject"],
         "recordings": index["recording"],
         "time_s": index["time_s"],
         "same_animal": params.same_animal,
         "min_gap_s": params.min_gap_s,
     }
-    options = {"method": params.projection, "n_neighbors": params.neighbours}
-    points = project(features, seed=params.seed, **options)  # type: ignore[arg-type]
+    options: dict[str, Any] = {"method": params.projection, "n_neighbors": params.neighbours}
+    points = project(features, seed=params.seed, **options)
     exact = find_mutual_pairs(features, index["label"], **limits)
     in_map = find_mutual_pairs(points, index["label"], **limits)
     seeds = range(params.seed, params.seed + params.map_seeds)
@@ -77,7 +78,7 @@ def find_both_pairings(faces: LabelledFaces, params: RegionsParams) -> Pairings:
             "in feature space": compute_pair_distances(features, exact),
             "in the map": compute_pair_distances(features, in_map),
         },
-        stability=measure_stability(features, index["label"], seeds, **options, **limits),  # type: ignore[arg-type]
+        stability=measure_stability(features, index["label"], seeds, **options, **limits),
         description=describe_pairs(exact, index["label"]),
     )
 

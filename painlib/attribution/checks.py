@@ -53,15 +53,18 @@ def pick_checked(faces: pd.DataFrame, n: int, seed: int) -> np.ndarray:
 
     `faces`: `subject` and `label`. A class of an animal with fewer faces gives all of them.
     """
-    groups = faces.reset_index(drop=True).groupby(["label", "subject"], sort=True).indices
+    label, subject = faces["label"].to_numpy(), faces["subject"].to_numpy()
+    groups = [
+        np.flatnonzero((label == one) & (subject == animal))
+        for one, animal in sorted(set(zip(label.tolist(), subject.tolist(), strict=True)))
+    ]
     share = max(1, n // max(len(groups), 1))
     rng = np.random.default_rng(seed)
-    drawn = [rng.choice(rows, min(share, len(rows)), replace=False) for rows in groups.values()]
+    drawn = [rng.choice(rows, min(share, len(rows)), replace=False) for rows in groups]
     if n < len(drawn):
         # Fewer faces than groups: as many of each class, whatever animal.
         order = rng.permutation(len(drawn))
-        label = np.array([key[0] for key in groups])
-        turn = pd.Series(order).groupby(label[order]).cumcount().to_numpy()
+        turn = pd.Series(order).groupby([label[groups[place][0]] for place in order]).cumcount().to_numpy()
         drawn = [drawn[place] for place in order[np.argsort(turn, kind="stable")][:n]]
     return np.sort(np.concatenate(drawn)) if drawn else np.empty(0, np.int64)
 
@@ -141,8 +144,8 @@ def _check_class(
         for way, curve in curves.items():
             for share, values in zip(shares, curve.T, strict=True):
                 rows.append(_tell("curves", values, method=method, way=way, share=float(share)))
-        for way, area in followed.summarise().items():
-            rows.append(_tell("areas", area.to_numpy(), method=method, way=way))
+        for name, area in followed.summarise().items():
+            rows.append(_tell("areas", area.to_numpy(), method=method, way=str(way)))
     return pd.concat(rows, ignore_index=True)
 
 
