@@ -125,6 +125,10 @@ def test_checks_take_animals_as_the_unit():
     other = checks.curves[(checks.curves["way"] == "insertion") & (checks.curves["share"] == 1)]
     # Before anything is deleted, and when all is inserted, the face is as it was filmed.
     assert whole["mean"].to_numpy() == pytest.approx(other["mean"].to_numpy())
+    # The area under a curve is its mean; between equal steps by trapezoids.
+    for (method, way), curve in checks.curves.groupby(["method", "way"]):
+        area = checks.areas.set_index(["method", "way"]).loc[(method, way), "mean"]
+        assert area == pytest.approx(np.trapezoid(curve["mean"], curve["share"])), way
     assert set(checks.cascade["n_layers"]) <= set(range(1, 10))
     with pytest.raises(PainlibError, match="got 6 images, 5 labels"):
         check_attribution(net, images, labels[:5], subjects, 1)

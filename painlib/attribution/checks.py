@@ -145,7 +145,7 @@ def _check_class(
             for share, values in zip(shares, curve.T, strict=True):
                 rows.append(_tell("curves", values, method=method, way=way, share=float(share)))
         for name, area in followed.summarise().items():
-            rows.append(_tell("areas", area.to_numpy(), method=method, way=str(way)))
+            rows.append(_tell("areas", area.to_numpy(), method=method, way=str(name)))
     return pd.concat(rows, ignore_index=True)
 
 
