@@ -47,7 +47,7 @@ class ConvolutionBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         convolved = self.conv(x)
-        if self.training or torch.is_grad_enabled() or (self.norm.weight < 0).any():
+        if self.norm.training or torch.is_grad_enabled() or (self.norm.weight < 0).any():
             return self.pool(self.find_map(convolved))
         # Neither ReLU nor a scale >= 0 changes which of four values is the largest: the same numbers from a
         # quarter of the work, which takes a third off prediction on a CPU.

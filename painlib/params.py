@@ -56,6 +56,7 @@ class Stage:
     name: str
     notebook: str
     params: type[StageParams]
+    read_by_others: bool = True  # later stages read what it writes
 
     @property
     def number(self) -> str:
@@ -67,9 +68,9 @@ STAGES: tuple[Stage, ...] = (
     Stage("crop", "01_crop", CropParams),
     Stage("train", "02_train", TrainParams),
     Stage("predict", "03_predict", PredictParams),
-    Stage("statistics", "04_statistics", StatisticsParams),
-    Stage("gradcam", "05a_gradcam", GradcamParams),
-    Stage("regions", "05b_regions", RegionsParams),
+    Stage("statistics", "04_statistics", StatisticsParams, read_by_others=False),
+    Stage("gradcam", "05a_gradcam", GradcamParams, read_by_others=False),
+    Stage("regions", "05b_regions", RegionsParams, read_by_others=False),
 )
 
 

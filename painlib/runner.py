@@ -72,7 +72,7 @@ def find_states(run: Run, stages: Sequence[Stage] = STAGES) -> dict[str, StageSt
         found = find_state(stage, run.stages[stage.name])
         if found.state == "done" and upstream:
             found = StageStatus("stale", f"follows {upstream}, which would run first")
-        elif found.state != "done":
+        elif found.state != "done" and stage.read_by_others:
             upstream = upstream or stage.name
         states[stage.name] = found
     return states
@@ -95,8 +95,9 @@ def run_stages(
     """Run the notebooks of a parameter file in order and write the report; returns what became of each.
 
     A stage that is done and unchanged is skipped unless `force`; each is looked at after those before it have
-    run. A stage that fails ends the run, a recording that fails does not. Raises `PainlibError` where work
-    cannot begin (parameters, cohort table, another run here), KeyboardInterrupt once all is put away.
+    run. A stage that fails ends the run where later ones read from it; a recording that fails does not.
+    Raises `PainlibError` where work cannot begin (parameters, cohort table, another run here),
+    KeyboardInterrupt once all is put away.
     """
     from painlib.cohort import cohort_note, load_cohort
 
@@ -110,7 +111,8 @@ def run_stages(
         record = begin_record(run, params.workdir)
         try:
             for stage in chosen:
-                if not run_stage(stage, run.stages[stage.name], force, notebooks, running, record, say):
+                ended = run_stage(stage, run.stages[stage.name], force, notebooks, running, record, say)
+                if not ended and stage.read_by_others:
                     break
         finally:
             finish_record(record, run)
@@ -158,7 +160,7 @@ def run_stage(
 
 def check_before(run: Run, stage: Stage, say: Say) -> None:
     """A run that begins in the middle: refuse where an earlier stage never ended, say where one is stale."""
-    earlier = STAGES[: STAGES.index(stage)]
+    earlier = [other for other in STAGES[: STAGES.index(stage)] if other.read_by_others]
     for name, found in find_states(run, earlier).items():
         workdir = run.stages[name].workdir
         if not (read_provenance(name, workdir) or {}).get("finished"):

@@ -6,8 +6,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
-from shock_faces import hold_out, list_mice
+from shock_faces import CROP_PX, THRESHOLD, hold_out, list_mice
+
+from painlib.runner import run_stages
 
 SEEDS = (1, 2, 3, 4, 5)
 
@@ -37,3 +40,39 @@ def test_real_mice_are_read_better_than_by_the_baseline(real, tmp_path_factory):
     print(" baseline: mean", baseline.mean(), "worst", baseline.min(axis=1).mean())
     assert auc.mean() > baseline.mean()
     assert auc.min(axis=1).mean() > baseline.min(axis=1).mean()
+
+
+@pytest.mark.verify
+def test_maps_pairs_and_regions_of_real_mice_are_made_headless(real, tmp_path):
+    # The pose network of one fold; all three mice are labelled, and trained on, as in the article.
+    hold_out(real, tmp_path, list_mice(real)[0], seed=1, pose_epochs=250, epochs=1)
+    written = {
+        "cohort": "cohort.csv", "workdir": "out", "seed": 1,
+        "crop": {
+            "pose_source": "network", "pose_network": "pose_network/network", "crop_px": CROP_PX,
+            "likelihood_threshold": THRESHOLD,
+        },
+        "train": {
+            "input_px": 96, "channels": [8, 16, 32, 64, 64, 64], "head_widths": [64, 32], "epochs": 4,
+            "faces_per_epoch": 4000, "folds": 3,
+        },
+        "gradcam": {"checked_faces": 60, "gradient_steps": 16, "evidence_faces": 40},
+        "regions": {"faces_per_recording": 40, "pairs": 200, "unpaired": 200, "map_seeds": 2},
+    }  # fmt: skip
+    (tmp_path / "mine.yaml").write_text(json.dumps(written), encoding="utf-8")
+    for first, last in (("crop", "predict"), ("gradcam", "regions")):
+        record = run_stages(tmp_path / "mine.yaml", first=first, last=last)
+        assert all(stage.outcome in ("ran", "waiting", "skipped") for stage in record.stages), record
+    results = tmp_path / "out" / "regions"
+    tests = pd.read_csv(results / "tests.csv")
+    assert tests.groupby("sample")["region"].nunique().eq(13).all()
+    assert tests["animal_p_corrected"].isna().all(), "three animals are too few"
+    sample = pd.read_csv(results / "sample.csv")
+    assert sample["subject"].nunique() == 3
+    verdict = json.loads((tmp_path / "out" / "provenance" / "05a_gradcam.json").read_text())["facts"]
+    print(
+        "\n",
+        verdict,
+        "\n",
+        tests[["sample", "region", "frequency_no_pain", "frequency_pain", "p_bonferroni"]],
+    )

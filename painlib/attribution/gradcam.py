@@ -6,8 +6,8 @@ ReLU(sum over k of weight_k A_k). Behind A stand only ReLU, normalisation, pooli
 connected head. So the trunk runs once, without gradients, as in prediction, and both classes' gradients go
 back through that small part alone, a batch at a time.
 
-Cost beside prediction, both classes, one CPU core, network of params/kobayashi2025.yaml: 0.08 ms a face at
-128 px (the trunk takes 12 ms), 0.2 at 224 px (43 ms); for the paper's 545,000 faces 44 s and 2 min of CPU
+Cost beside prediction, both classes, one CPU core, network of params/kobayashi2025.yaml: 0.09 ms a face at
+128 px (the trunk takes 8 ms), 0.2 at 224 px (24 ms); for the paper's 545,000 faces 50 s and 2 min of CPU
 time, 35 and 107 MB on disk.
 """
 
