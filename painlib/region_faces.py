@@ -115,10 +115,14 @@ def mark_headless(sample: pd.DataFrame, faces: LabelledFaces, threshold: float) 
 def load_marks(folder: Path, sample: pd.DataFrame, annotators: Sequence[str]) -> pd.DataFrame:
     """The marks of these annotators on faces of the sample, from the csv files in `folder`.
 
-    Marks of other faces (of an earlier sample) are left out. Raises `PainlibError` for a faulty file and for
-    an annotator without marks on this sample.
+    Marks of other faces (of an earlier sample) are left out, and so is a face that the widget's annotator has
+    begun and not left (without `marked_at`, where others of that annotator have it). Raises `PainlibError`
+    for a faulty file and for an annotator without marks on this sample.
     """
     marks = read_all_marks(folder).merge(sample[FACE].drop_duplicates(), on=FACE)
+    left = marks["marked_at"].fillna("") != ""
+    by_widget = left.groupby(marks["annotator"]).transform("any")
+    marks = marks[left | ~by_widget]
     missing = sorted(set(annotators) - set(marks["annotator"]))
     if missing:
         raise PainlibError(

@@ -80,6 +80,17 @@ def test_marks_of_an_earlier_sample_are_left_out_and_a_missing_annotator_is_told
         load_marks(tmp_path, sample, ["ada", "ben"])
 
 
+def test_a_face_that_was_begun_and_not_left_does_not_count(tmp_path):
+    sample = make_sample([0, 0, 1, 1])
+    marks = make_marks(sample, "ada", [1, 0, 1, 0])
+    marks["marked_at"] = ["2026-01-01T10:00:00", "2026-01-01T10:00:05", "", ""]
+    write_marks(tmp_path / "ada.csv", marks)
+    # Written elsewhere, without times: all of them count.
+    write_marks(tmp_path / "ben.csv", make_marks(sample, "ben", [1, 0, 1, 0]))
+    found = load_marks(tmp_path, sample, ["ada", "ben"])
+    assert found.groupby("annotator")["frame"].apply(list).to_dict() == {"ada": [0, 1], "ben": [0, 1, 2, 3]}
+
+
 def test_every_two_annotators_and_each_with_the_proposals_are_compared():
     sample = make_sample([0, 0, 1, 1])
     ada, ben = make_marks(sample, "ada", [1, 0, 1, 0]), make_marks(sample, "ben", [1, 0, 0, 1])
