@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, cast
 
 from painlib.console import format_seconds
 from painlib.faults import Faults, PainlibError
-from painlib.params import CropParams, Run, StatisticsParams, TrainParams, load_run, load_yaml
+from painlib.params import (
+    CropParams,
+    PredictParams,
+    RegionsParams,
+    Run,
+    StatisticsParams,
+    TrainParams,
+    load_run,
+    load_yaml,
+)
 from painlib.progress import track
 
 if TYPE_CHECKING:
@@ -53,7 +62,9 @@ def check_run(parameter_file: str | Path, notebooks: Path) -> tuple[list[Row], F
         statistics = cast(StatisticsParams, run.stages["statistics"])
         _check_pose(crop, cohort, rows, faults)
         if cohort is not None:
+            _check_labels(cast(PredictParams, run.stages["predict"]), cohort, faults)
             _check_treatments(statistics, cohort, rows, faults)
+        _check_marks(cast(RegionsParams, run.stages["regions"]), faults)
         _check_disk(crop, train.input_px, infos, rows, faults)
     return rows, faults
 
@@ -230,6 +241,37 @@ def _check_treatments(
             _add(faults, f"statistics, assay '{assay}': {fault}")
     key = f", treatments sealed in {params.treatment_key.name}" if params.treatment_key else ""
     rows.append(("statistics", f"{len(params.assays)} assays ({', '.join(params.assays)}){key}"))
+
+
+def _check_labels(params: PredictParams, cohort: pd.DataFrame, faults: Faults) -> None:
+    """A model to judge with, or recordings of both labels to train one on."""
+    from painlib.cohort import video_rows
+    from painlib.model_card import LABELS, read_card
+
+    if params.model is not None:
+        try:
+            read_card(params.model)
+        except PainlibError as fault:
+            _add(faults, f"predict.model: {fault}")
+        return
+    missing = sorted(set(LABELS) - set(video_rows(cohort)["label"]))
+    if missing:
+        faults.add(
+            "Expected recordings labelled 'no pain' and 'pain' to train on, got none labelled "
+            f"{' and none labelled '.join(map(repr, missing))}: {params.cohort}. Fill the column `label`, or "
+            "name a trained model in `predict.model`."
+        )
+
+
+def _check_marks(params: RegionsParams, faults: Faults) -> None:
+    """The marks of the annotators that are named."""
+    from painlib.regions.marks import read_marks
+
+    for name in params.annotators:
+        try:
+            read_marks(params.workdir / "regions" / "marks" / f"{name}.csv")
+        except PainlibError as fault:
+            _add(faults, f"regions.annotators, '{name}': {fault}")
 
 
 def _check_disk(

@@ -28,6 +28,8 @@ from painlib.tables import read_fingerprint, read_table, write_whole
 if TYPE_CHECKING:
     import pandas as pd
 
+    from painlib.cohort import Recording
+
 CHUNK = 256  # faces decoded before they are written
 # OpenCV decodes a JPEG at 1/2, 1/4 or 1/8 of its size for a fraction of the time.
 REDUCED = {8: "IMREAD_REDUCED_COLOR_8", 4: "IMREAD_REDUCED_COLOR_4", 2: "IMREAD_REDUCED_COLOR_2"}
@@ -67,23 +69,26 @@ class Jpeg(NamedTuple):
 
 
 class FaceStore:
-    """The faces under a working folder: of the recordings named, or of all that are there.
+    """The faces under a working folder: of the recordings given, or of all that are there.
+
+    A recording of the cohort brings the faces of its own cameras (not of one that was left out since), a
+    recording's name those of all.
 
     Row `i` of `index` (schema "faces"; order: recording, camera, frame) is face `i` of `read`.
     """
 
-    def __init__(self, workdir: str | Path, recordings: Iterable[str] | None = None) -> None:
+    def __init__(self, workdir: str | Path, recordings: Iterable[str | Recording] | None = None) -> None:
         import pandas as pd
 
         self.folder = Path(workdir) / "faces"
-        wanted = None if recordings is None else set(recordings)
+        wanted = None if recordings is None else {key for one in recordings for key in _list_cameras(one)}
         self._blobs: list[Path] = []
         tables, marks = [], []
         for path in sorted(self.folder.glob("*.parquet")):
-            if wanted is not None and not any(path.name.startswith(f"{name}_") for name in wanted):
+            if wanted is not None and not any(path.name.startswith(f"{name}_") for name, _ in wanted):
                 continue
             table = read_table(path, "faces")
-            if len(table) and (wanted is None or table["recording"].iloc[0] in wanted):
+            if len(table) and (wanted is None or _is_wanted(table.iloc[0], wanted)):
                 blob = path.with_suffix(".jpgs")
                 expected, got = _count_bytes(blob, table)
                 if got < expected:
@@ -126,6 +131,17 @@ class FaceStore:
             Jpeg(content, int(size), self._blobs[blob])
             for content, size, blob in zip(found, self._sizes[rows], blobs, strict=True)
         ]
+
+
+def _list_cameras(recording: str | Recording) -> list[tuple[str, str]]:
+    """(recording, camera); the camera "" stands for all."""
+    if isinstance(recording, str):
+        return [(recording, "")]
+    return [(recording.name, video.camera) for video in recording.cameras]
+
+
+def _is_wanted(first: pd.Series, wanted: set[tuple[str, str]]) -> bool:
+    return not wanted.isdisjoint({(first["recording"], ""), (first["recording"], first["camera"])})
 
 
 def is_blob_whole(files: CameraFiles) -> bool:

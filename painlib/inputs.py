@@ -40,10 +40,11 @@ def stage_inputs(params: StageParams) -> list[Path]:
         ]
         files += [params.treatment_key] if params.treatment_key else []
     elif isinstance(params, GradcamParams):
-        files = [*_list_maps(params.workdir), *_list_folder(params.model or params.workdir / "model")]
+        files = [*_list_maps(params.workdir), params.workdir / "predictions" / "frames.parquet"]
     elif isinstance(params, RegionsParams):
+        frames = params.workdir / "predictions" / "frames.parquet"
         marks = [params.workdir / "regions" / "marks" / f"{name}.csv" for name in params.annotators]
-        files = [*_list_maps(params.workdir), *marks]
+        files = [*_list_maps(params.workdir), frames, *marks]
     else:
         raise TypeError(f"expected the parameters of a stage, got {type(params).__name__}")
     return list(dict.fromkeys([params.cohort, *files]))

@@ -43,7 +43,7 @@ def judge_recordings(
 def _judge_recording(
     recording: Recording, net: PainNet, card: ModelCard, params: PredictParams, folder: Path
 ) -> pd.DataFrame:
-    store = FaceStore(params.workdir, [recording.name])
+    store = FaceStore(params.workdir, [recording])
     made_from = (FORMAT, card.weights_sha256, store.mark_rows(range(len(store))))
     part, mark = folder / f"{recording.name}.parquet", fingerprint("frames", *made_from)
     maps_mark = fingerprint("maps", *made_from)

@@ -211,9 +211,6 @@ class StatisticsParams(StageParams):
 class GradcamParams(StageParams):
     """05a_gradcam: which places of a face speak for a class, and whether the maps can be trusted."""
 
-    model: FilePath | None = Field(
-        description="model folder, as 03_predict had it; null: the one in the workdir"
-    )
     faces_per_recording: int | None = Field(
         ge=1, description="labelled faces of a recording that are looked at, drawn at random; null: all"
     )

@@ -120,9 +120,24 @@ class StageRun:
 def start_stage(stage: str, params: StageParams, inputs: Sequence[str | Path] = ()) -> StageRun:
     """Begin the record of a stage ('crop', 'train', ...); `inputs` are files or folders that it reads.
 
-    Of the cohort table only the columns that the stage uses count. Raises `PainlibError` for a missing input.
+    Of the cohort table only the columns that the stage uses count. What an earlier run of the stage has shown
+    (its figures, and the csv files in the folder of its name) is removed, so that nothing of it stands beside
+    this run's. Raises `PainlibError` for a missing input.
     """
-    return StageRun(stage, params, inputs)
+    run = StageRun(stage, params, inputs)
+    number = find_stage(stage).number
+    for old in [*params.workdir.glob(f"figures/{number}_*"), *params.workdir.glob(f"{stage}/*.csv")]:
+        old.unlink()
+    return run
+
+
+def find_judging_model(workdir: Path) -> Path:
+    """The model folder that `03_predict` judged with, whose maps lie under `workdir`."""
+    record = read_provenance("predict", workdir)
+    if not (record or {}).get("finished"):
+        raise PainlibError(f"Expected a finished record of 03_predict, found none: {workdir}. Run it first.")
+    named = (record or {})["params"]["model"]
+    return Path(workdir) / (named or "model")
 
 
 def stage_status(stage: str, params: StageParams, inputs: Sequence[str | Path] = ()) -> StageStatus:

@@ -20,7 +20,7 @@ from painlib.params import STAGES, Run
 from painlib.provenance import read_provenance
 from painlib.tables import write_whole
 
-Outcome = Literal["ran", "skipped", "failed", "stopped", "waiting"]
+Outcome = Literal["ran", "skipped", "not needed", "failed", "stopped", "waiting"]
 
 
 class StageRecord(BaseModel):

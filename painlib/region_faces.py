@@ -19,12 +19,14 @@ from painlib.model_card import LABELS
 from painlib.regions import (
     REGION_COLUMNS,
     compute_agreement,
+    empty_marks,
     load_landmarks,
     place_regions,
     propose_regions,
-    read_all_marks,
+    read_marks,
     tabulate_marks,
 )
+from painlib.tables import read_table
 from painlib.weak_labels import label_faces
 
 PROPOSED = "proposals"  # the annotator of a headless run
@@ -36,7 +38,8 @@ PLACED_AT_ONCE = 512  # faces
 class LabelledFaces:
     """Faces with the label of their recording, as 05a and 05b read them; n rows in one order.
 
-    `faces`: the columns of the face index, label (0 no pain, 1 pain), sex, and row (position in `store`);
+    `faces`: the columns of the face index, label (0 no pain, 1 pain), sex, row (position in `store`), and
+    p_pain and trained_on of `03_predict`;
     `landmarks`: nose and eyes in shares of the crop's side, NaN where not seen.
     """
 
@@ -53,6 +56,10 @@ class LabelledFaces:
         """ "no pain" or "pain" (n,)."""
         return np.array(LABELS, dtype=object)[self.faces["label"].to_numpy()]
 
+    def count_trained(self) -> int:
+        """Animals that the model was trained on."""
+        return int(self.faces.loc[self.faces["trained_on"].astype(bool), "subject"].nunique())
+
     def load_small(self, px: int, cache: Path) -> np.ndarray:
         """All faces (n, px, px, 3) uint8, in a file beside `cache`."""
         return load_network_inputs(self.store, self.faces["row"].to_numpy(), px, cache)
@@ -61,14 +68,16 @@ class LabelledFaces:
         """Faces by position, RGB uint8 at their stored size."""
         return self.store.read(self.faces["row"].to_numpy()[np.asarray(rows, np.int64)])
 
-    def read_maps(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
-        """Grad-CAM (m, h, w), 0..1, of each face's own class, by position.
+    def read_maps(self, rows: Sequence[int] | np.ndarray, called: bool = False) -> np.ndarray:
+        """Grad-CAM (m, h, w), 0..1, of each face's own label, or of the class it was `called`, by position.
 
         Ours: the paper does not say which class's map was used.
         """
         rows = np.asarray(rows, np.int64)
         found = np.empty((len(rows), *self.maps.shape), np.float32)
         label, place = (self.faces[name].to_numpy()[rows] for name in ("label", "row"))
+        if called:
+            label = (self.faces["p_pain"].to_numpy()[rows] > 0.5).astype(np.int64)
         for code, name in enumerate(LABELS):
             found[label == code] = self.maps.read(place[label == code], name)
         return found
@@ -91,8 +100,7 @@ def load_labelled_faces(
 
     Raises `PainlibError` where faces, maps or pose are missing, or are of different runs.
     """
-    named = [recording.name for recording in recordings if recording.label]
-    store = FaceStore(workdir, named)
+    store = FaceStore(workdir, [recording for recording in recordings if recording.label])
     faces = label_faces(store.index, recordings)
     maps = MapStore(workdir, faces["recording"].unique())
     maps.check_faces(store.index)
@@ -101,15 +109,21 @@ def load_labelled_faces(
         shuffled = faces.iloc[rng.permutation(len(faces))]
         faces = shuffled.groupby("recording", sort=False).head(per_recording).sort_index()
     faces = faces.rename_axis("row").reset_index()
+    judged = read_table(workdir / "predictions" / "frames.parquet", "frames")
+    faces = faces.merge(judged[[*FACE, "p_pain", "trained_on"]], on=FACE, how="left", validate="1:1")
     threshold = read_crop_facts(workdir)["likelihood_threshold"]
     return LabelledFaces(faces, load_landmarks(faces, workdir, threshold), store, maps)
 
 
 def mark_headless(sample: pd.DataFrame, faces: LabelledFaces, threshold: float) -> pd.DataFrame:
-    """Table "marks" of the proposals alone: what nobody has looked at, and says so (`started_from`)."""
+    """Table "marks" of the proposals alone: what nobody has looked at, and says so (`started_from`).
+
+    A face whose map is all zero speaks for no place: it cannot be judged.
+    """
     once = sample.drop_duplicates(FACE)
-    marked = faces.propose(once["row"].to_numpy(), threshold)
-    return tabulate_marks(once, marked, PROPOSED, "headless")
+    rows = once["row"].to_numpy()
+    empty = np.asarray(faces.read_maps(rows).max(axis=(1, 2)) == 0)
+    return tabulate_marks(once, faces.propose(rows, threshold), PROPOSED, "headless", empty)
 
 
 def load_marks(folder: Path, sample: pd.DataFrame, annotators: Sequence[str]) -> pd.DataFrame:
@@ -119,7 +133,10 @@ def load_marks(folder: Path, sample: pd.DataFrame, annotators: Sequence[str]) ->
     begun and not left (without `marked_at`, where others of that annotator have it). Raises `PainlibError`
     for a faulty file and for an annotator without marks on this sample.
     """
-    marks = read_all_marks(folder).merge(sample[FACE].drop_duplicates(), on=FACE)
+    faces = sample[FACE].drop_duplicates()
+    paths = [folder / f"{name}.csv" for name in annotators]
+    read = [read_marks(path).merge(faces, on=FACE) for path in paths if path.is_file()]
+    marks = pd.concat([empty_marks(), *read], ignore_index=True)
     left = marks["marked_at"].fillna("") != ""
     by_widget = left.groupby(marks["annotator"]).transform("any")
     marks = marks[left | ~by_widget]
@@ -129,7 +146,7 @@ def load_marks(folder: Path, sample: pd.DataFrame, annotators: Sequence[str]) ->
             f"Expected marks of {', '.join(missing)} on this sample, found none: {folder}. Mark faces with "
             "`interactive = True`, or take the name out of `annotators`."
         )
-    return marks[marks["annotator"].isin(list(annotators))].reset_index(drop=True)
+    return marks.reset_index(drop=True)
 
 
 def join_marks(sample: pd.DataFrame, marks: pd.DataFrame) -> pd.DataFrame:
@@ -168,7 +185,14 @@ def compare_annotators(
         for first, second in combinations(by_name, 2)
     ]
     tables += [
-        compute_agreement(table, proposals, subjects, seed).assign(comparison=f"{name} against the proposals")
+        compute_agreement(table, proposals, subjects, seed).assign(
+            comparison=f"{name} against the proposals{_warn(table)}"
+        )
         for name, table in by_name.items()
     ]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["comparison"])
+
+
+def _warn(marks: pd.DataFrame) -> str:
+    """Who began from the proposals agrees with them for that reason too."""
+    return " they started from" if (marks["started_from"] == "proposals").any() else ""

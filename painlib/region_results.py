@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from painlib.faults import PainlibError
 from painlib.param_models import RegionsParams
-from painlib.region_faces import LabelledFaces, join_marks
+from painlib.region_faces import FACE, LabelledFaces, join_marks
 from painlib.region_tests import compute_differences, test_frequencies
 from painlib.regions import REGIONS
 from painlib.similarity import (
@@ -24,6 +25,7 @@ from painlib.similarity import (
 )
 from painlib.tables import write_csv
 
+_STARTS = {"blind": "blind", "proposals": "from the proposals"}
 COMPOSITION_PX = 32  # side of the images that composition is computed from; it takes 16 x 16 of it
 
 
@@ -83,10 +85,25 @@ def find_both_pairings(faces: LabelledFaces, params: RegionsParams) -> Pairings:
     )
 
 
+def describe_marks(marks: pd.DataFrame, sample: pd.DataFrame, threshold: float) -> str:
+    """Who marked how many of the sample's faces, and what they started from, for a figure."""
+    n = len(sample[FACE].drop_duplicates())
+    told = []
+    for (name, start), own in marks.groupby(["annotator", "started_from"]):
+        if start == "headless":
+            told.append(f"proposed by template and map (mean at least {threshold:g}), nobody has looked")
+        else:
+            told.append(f"marked by {name} ({len(own):,} of {n:,} faces, starting {_STARTS[str(start)]})")
+    return "; ".join(told)
+
+
 def compare_samples(
     sample: pd.DataFrame, marks: pd.DataFrame, params: RegionsParams
 ) -> dict[str, SampleResult]:
-    """The tests of the marked pairs and of the marked unpaired faces; a sample without marks is left out."""
+    """The tests of the marked pairs and of the marked unpaired faces; a sample without marks is left out.
+
+    Raises `PainlibError` where neither has a face that could be judged.
+    """
     marked = join_marks(sample, marks)
     # A face drawn for both samples stands in both.
     in_pairs = marked["drawn_for"] == "pairs"
@@ -104,6 +121,12 @@ def compare_samples(
                 n_flips=params.sign_flips,
             ),
             compute_differences(part, REGIONS),
+        )
+    if not results:
+        raise PainlibError(
+            f"Expected marked faces that can be judged, got none: {len(marked)} of {len(sample)} faces "
+            "are marked. Mark more, or raise `unpaired`; where no pair was found, `same_animal` and "
+            "`min_gap_s` may leave none."
         )
     return results
 

@@ -111,7 +111,7 @@ def _describe_stage(
         "title": title or f"{stage.number} · {stage.name.capitalize()}",
         "sentence": sentence,
         "outcome": record.outcome if record else "waiting",
-        "reason": record.reason if record and record.outcome in ("ran", "failed") else "",
+        "reason": record.reason if record and record.outcome in ("ran", "failed", "not needed") else "",
         "message": record.message if record else "",
         "time": _describe_time(record, provenance),
         "device": provenance.get("device", ""),

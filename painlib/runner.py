@@ -7,7 +7,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from threading import Event, Thread
@@ -15,11 +15,12 @@ from typing import Any
 
 import painlib
 from painlib.console import ProgressView, format_seconds
-from painlib.faults import PainlibError, did_you_mean
+from painlib.faults import PainlibError
 from painlib.inputs import stage_inputs
 from painlib.params import STAGES, Run, Stage, StageParams, as_papermill, load_run
+from painlib.plan import find_needless, find_state, find_states, select_stages
 from painlib.progress import PROGRESS_VARIABLE
-from painlib.provenance import StageStatus, read_provenance, stage_status
+from painlib.provenance import read_provenance
 from painlib.records import RunRecord, begin_record, finish_record, hold_workdir, save_record
 from painlib.report import write_notebook_page, write_report
 from painlib.tables import write_whole
@@ -44,43 +45,6 @@ def find_notebooks() -> Path:
             "(`make`, or `pip install -e .`), where the notebooks lie beside the package."
         )
     return folder
-
-
-def select_stages(first: str | None = None, last: str | None = None) -> tuple[Stage, ...]:
-    """The stages from `first` to `last`, both included; None: from the beginning, to the end."""
-    names = [stage.name for stage in STAGES]
-    for option, name in (("--from", first), ("--to", last)):
-        if name is not None and name not in names:
-            known = ", ".join(names)
-            raise PainlibError(
-                f"{option}: expected a stage ({known}), got '{name}'.{did_you_mean(name, names)}"
-            )
-    start = names.index(first) if first else 0
-    end = names.index(last) if last else len(names) - 1
-    if start > end:
-        raise PainlibError(
-            f"--from {first} --to {last}: expected stages in their order ({', '.join(names)})."
-        )
-    return STAGES[start : end + 1]
-
-
-def find_states(run: Run, stages: Sequence[Stage] = STAGES) -> dict[str, StageStatus]:
-    """The status of each stage by name; what follows one that would run is stale: its inputs may change."""
-    states: dict[str, StageStatus] = {}
-    upstream = ""
-    for stage in stages:
-        found = find_state(stage, run.stages[stage.name])
-        if found.state == "done" and upstream:
-            found = StageStatus("stale", f"follows {upstream}, which would run first")
-        elif found.state != "done" and stage.read_by_others:
-            upstream = upstream or stage.name
-        states[stage.name] = found
-    return states
-
-
-def find_state(stage: Stage, params: StageParams) -> StageStatus:
-    """A stage's own status and its reason, without asking what comes before it."""
-    return stage_status(stage.name, params, stage_inputs(params))
 
 
 def run_stages(
@@ -109,8 +73,12 @@ def run_stages(
     with hold_workdir(params.workdir) as running:
         check_before(run, chosen[0], say)
         record = begin_record(run, params.workdir)
+        needless = find_needless(run)
         try:
             for stage in chosen:
+                if stage.name in needless:
+                    skip_stage(stage, needless[stage.name], record, say)
+                    continue
                 ended = run_stage(stage, run.stages[stage.name], force, notebooks, running, record, say)
                 if not ended and stage.read_by_others:
                     break
@@ -119,6 +87,13 @@ def run_stages(
         plain = {stage.name: as_papermill(run.stages[stage.name]) for stage in STAGES}
         write_report(params.workdir, record, plain, note=note)
     return record
+
+
+def skip_stage(stage: Stage, reason: str, record: RunRecord, say: Say) -> None:
+    """Leave out a stage that this run has no use for."""
+    entry = next(entry for entry in record.stages if entry.name == stage.name)
+    entry.outcome, entry.reason = "not needed", reason
+    say(f"{stage.name}: not needed ({reason})")
 
 
 def run_stage(
@@ -161,9 +136,10 @@ def run_stage(
 def check_before(run: Run, stage: Stage, say: Say) -> None:
     """A run that begins in the middle: refuse where an earlier stage never ended, say where one is stale."""
     earlier = [other for other in STAGES[: STAGES.index(stage)] if other.read_by_others]
+    needless = find_needless(run)
     for name, found in find_states(run, earlier).items():
         workdir = run.stages[name].workdir
-        if not (read_provenance(name, workdir) or {}).get("finished"):
+        if name not in needless and not (read_provenance(name, workdir) or {}).get("finished"):
             raise PainlibError(
                 f"--from {stage.name}: expected finished results of stage {name}, found none in {workdir}. "
                 "Run without --from."

@@ -123,8 +123,8 @@ def test_status_shows_each_stage_with_its_reason(lab, capsys):
 def test_check_tells_what_it_found_and_writes_nothing(lab, capsys):
     code, out, _ = call("check", lab / "lab.yaml", capsys=capsys)
     assert code == 0
-    assert "recordings: 2 (2 without label); animals: 2; cameras: 1; rows excluded: 0" in out
-    assert "2 files, 1 s in all; 2 of 64 x 48 px, 10 frames/s" in out
+    assert "recordings: 4 (2 without label, 1 labelled 'no pain', 1 labelled 'pain')" in out
+    assert "4 files, 2 s in all; 4 of 64 x 48 px, 10 frames/s" in out
     assert "2 labelled frames" in out
     assert "resnet10t, from random weights" in out
     assert "GiB free" in out
@@ -185,7 +185,7 @@ def test_demo_draws_where_the_cohort_is_looked_for_and_runs(lab, capsys, monkeyp
     def draw(folder, params):
         drawn.append((folder, params.width))
         folder.mkdir(parents=True)
-        for name in ("cohort.csv", "labels.csv", "m1.mp4", "m2.mp4"):
+        for name in ("cohort.csv", "labels.csv", "m1.mp4", "m2.mp4", "t1_pre.mp4", "t1_ac.mp4"):
             shutil.copy(lab / name, folder / name)
         return folder / "cohort.csv"
 

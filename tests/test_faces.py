@@ -426,6 +426,12 @@ def test_rows_are_sorted_by_recording_camera_and_frame(store):
     assert len(FaceStore(store.folder.parent, ["m"])) == 0
 
 
+def test_a_camera_that_left_the_cohort_brings_no_faces_though_they_are_still_there(store):
+    front = CameraVideo("m1", "m1", "front", ())
+    left = Recording("m1", "m1", (front,), "post", "", "", "", "", 0.0)
+    assert set(FaceStore(store.folder.parent, [left]).index["camera"]) == {"front"}
+
+
 def test_faces_are_read_by_row_in_any_order(store):
     rows = [17, 0, 5, 17, 11]
     for row, face in zip(rows, store.read(rows), strict=True):

@@ -31,7 +31,7 @@ FLOORS: dict[str, list[str]] = {
     ],
     "3": ["plots", "widgets"],
     "aside": ["demo"],
-    "front": ["console", "records", "report", "runner", "checks", "cli"],
+    "front": ["console", "records", "report", "plan", "runner", "checks", "cli"],
 }
 ORDER = [module for floor in FLOORS.values() for module in floor]
 # What takes long to import, and so waits inside functions on floors 0 and 1 and in the front.

@@ -17,6 +17,9 @@ def lab(tmp_path):
     return tmp_path
 
 
+VIDEOS = ("m1.mp4", "m2.mp4", "t1_pre.mp4", "t1_ac.mp4")
+
+
 def make_params(lab: Path, stage: str, **changes) -> StageParams:
     kind = next(known.params for known in STAGES if known.name == stage)
     shared = {"cohort": lab / "cohort.csv", "workdir": lab / "runs", "seed": 1}
@@ -35,13 +38,13 @@ def touch(folder: Path, *files: str) -> None:
 
 def test_crop_reads_the_cohort_its_used_videos_and_the_labels_with_their_files(lab):
     params = make_params(lab, "crop", labels=lab / "labels.csv")
-    assert names(lab, params) == ["cohort.csv", "m1.mp4", "m2.mp4", "labels.csv"]
+    assert names(lab, params) == ["cohort.csv", *VIDEOS, "labels.csv"]
     touch(lab, "images/a.png")
     (lab / "labels.csv").write_text("image,nose_x,nose_y\na.png,1,2\n")
-    assert names(lab, params) == ["cohort.csv", "m1.mp4", "m2.mp4", "labels.csv", "images/a.png"]
+    assert names(lab, params) == ["cohort.csv", *VIDEOS, "labels.csv", "images/a.png"]
     cohort = (lab / "cohort.csv").read_text().replace("sex\n", "sex,exclude_reason\n")
     (lab / "cohort.csv").write_text(
-        cohort.replace("AC,male", "AC,male,blurred").replace("vehicle,male", "vehicle,male,")
+        cohort.replace("male\n", "male,\n").replace("AC,male,", "AC,male,blurred")
     )
     assert "m2.mp4" not in names(lab, params)
 
@@ -62,7 +65,7 @@ def test_crop_reads_a_deeplabcut_projects_labels_or_a_networks_files(lab):
 def test_crop_reads_tracker_files_only_when_they_are_the_source(lab):
     touch(lab, "m1.h5", "m2.h5")
     rows = (lab / "cohort.csv").read_text().splitlines()
-    poses = ["pose", "m1.h5", "m2.h5"]
+    poses = ["pose", "m1.h5", "m2.h5", "", ""]
     (lab / "cohort.csv").write_text(
         "\n".join(f"{row},{pose}" for row, pose in zip(rows, poses, strict=True)) + "\n"
     )
@@ -106,21 +109,18 @@ def test_statistics_reads_predictions_only_where_an_assay_asks_for_them_and_the_
 def make_faces_and_maps(lab: Path) -> list[str]:
     """Faces and maps as 01_crop and 03_predict leave them; gives the tables, which are what is compared."""
     touch(lab / "runs", "faces/m1_A.parquet", "faces/m1_A.jpgs", "maps/m2.parquet", "maps/m1.parquet")
-    touch(lab / "runs", "maps/m1.npy", "maps/.m2.part-1.parquet")
+    touch(lab / "runs", "maps/m1.npy", "maps/.m2.part-1.parquet", "predictions/frames.parquet")
     return ["runs/faces/m1_A.parquet", "runs/maps/m1.parquet", "runs/maps/m2.parquet"]
 
 
-def test_gradcam_reads_faces_the_indices_of_their_maps_and_the_model(lab):
+def test_gradcam_reads_faces_the_indices_of_their_maps_and_what_was_predicted(lab):
     both = make_faces_and_maps(lab)
-    touch(lab / "runs", "model/card.json", "model/weights.safetensors", "other/card.json")
-    model = ["runs/model/card.json", "runs/model/weights.safetensors"]
-    assert names(lab, make_params(lab, "gradcam")) == ["cohort.csv", *both, *model]
-    elsewhere = make_params(lab, "gradcam", model=lab / "runs" / "other")
-    assert names(lab, elsewhere) == ["cohort.csv", *both, "runs/other/card.json"]
+    # Which model judged stands in the maps' indices: another one gives other indices.
+    assert names(lab, make_params(lab, "gradcam")) == ["cohort.csv", *both, "runs/predictions/frames.parquet"]
 
 
 def test_regions_reads_faces_the_indices_of_their_maps_and_the_marks_of_those_named(lab):
-    both = make_faces_and_maps(lab)
+    both = [*make_faces_and_maps(lab), "runs/predictions/frames.parquet"]
     touch(lab / "runs", "model/card.json", "regions/marks/anna.csv", "regions/marks/carl.csv")
     assert names(lab, make_params(lab, "regions")) == ["cohort.csv", *both]
     # Ben has marked nothing yet, and Carl was not asked for.

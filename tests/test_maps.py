@@ -12,7 +12,7 @@ import torch
 
 from painlib import judging
 from painlib.attribution import MapStore, compute_gradcam, normalise_maps, upsample
-from painlib.cohort import Recording
+from painlib.cohort import CameraVideo, Recording
 from painlib.face_store import CameraFiles, FaceStore, load_network_inputs
 from painlib.faults import PainlibError
 from painlib.judging import judge_recordings
@@ -63,7 +63,8 @@ def write_model(folder: Path, seed: int, px: int = 96) -> tuple[PainNet, ModelCa
 
 
 def describe(name: str) -> Recording:
-    return Recording(name, name[:2], (), "post", "", "", "", "", 0.0)
+    cameras = tuple(CameraVideo(name, name[:2], camera, ()) for camera in FACES.get(name, ()))
+    return Recording(name, name[:2], cameras, "post", "", "", "", "", 0.0)
 
 
 class Lab:

@@ -80,8 +80,7 @@ pre_window_min: float = 20.0  # min
 alpha: float = 0.05  # level
 bootstrap: int = 2000  # resamples
 """
-GRADCAM = """model: Optional[str] = None  # the workdir's
-faces_per_recording: Optional[int] = None  # all
+GRADCAM = """faces_per_recording: Optional[int] = None  # all
 shown_faces: int = 6  # faces of each class
 checked_faces: int = 240  # faces
 gradient_steps: int = 32  # steps
@@ -186,14 +185,11 @@ def test_a_section_wins_over_shared_keys_and_these_over_the_notebook(house: Hous
 
 
 def test_two_sections_may_have_a_key_of_the_same_name_and_each_its_own_value(house: House) -> None:
-    run = house.load(
-        SHARED + "gradcam:\n  faces_per_recording: 40\n  model: nets/one\nregions: {pairs: 20}\n"
-    )
+    run = house.load(SHARED + "gradcam: {faces_per_recording: 40}\nregions: {pairs: 20}\n")
     gradcam, region_params = run.stages["gradcam"], run.stages["regions"]
     assert isinstance(gradcam, GradcamParams)
     assert isinstance(region_params, RegionsParams)
     assert (gradcam.faces_per_recording, region_params.faces_per_recording) == (40, 500)
-    assert gradcam.model == house.yaml.parent / "nets" / "one"
     assert (region_params.pairs, region_params.annotators, region_params.seed) == (20, [], 7)
 
 

@@ -7,7 +7,9 @@ import pytest
 from painlib.attribution.checks import check_attribution, pick_checked
 from painlib.faults import PainlibError
 from painlib.model import PainNet
+from painlib.param_models import RegionsParams
 from painlib.region_faces import compare_annotators, join_marks, load_marks
+from painlib.region_results import compare_samples, describe_marks
 from painlib.regions import REGIONS, tabulate_marks, write_marks
 
 EYE, NOSE = REGIONS.index("eye"), REGIONS.index("nose")
@@ -143,3 +145,19 @@ def test_checks_take_animals_as_the_unit():
     assert set(checks.cascade["n_layers"]) <= set(range(1, 10))
     with pytest.raises(PainlibError, match="got 6 images, 5 labels"):
         check_attribution(net, images, labels[:5], subjects, 1)
+
+
+def test_marks_that_nobody_could_judge_are_one_clear_fault():
+    sample = make_sample([0, 0, -1, -1])
+    marks = make_marks(sample, "ada", [0] * 4, [1] * 4)
+    params = RegionsParams.model_construct(yates=True, alpha=0.05, seed=1, sign_flips=100)
+    with pytest.raises(PainlibError, match="Expected marked faces that can be judged, got none: 4 of 4"):
+        compare_samples(sample, marks, params)
+
+
+def test_a_figure_is_told_who_marked_how_many_and_what_they_began_from():
+    sample = make_sample([0, 0, 1, 1])
+    marks = make_marks(sample, "ada", [1, 0, 1, 0]).head(3).assign(started_from="proposals")
+    assert describe_marks(marks, sample, 0.5) == "marked by ada (3 of 4 faces, starting from the proposals)"
+    headless = marks.assign(annotator="proposals", started_from="headless")
+    assert "nobody has looked" in describe_marks(headless, sample, 0.5)

@@ -66,6 +66,7 @@ def lab(tmp_path):
     """A laboratory after 04_statistics: figures, tables, a record; returns folder, run and parameters."""
     run = load_run(make_lab(tmp_path), tmp_path / "notebooks")
     runs = tmp_path / "runs"
+    crop = start_stage("crop", run.stages["crop"], [tmp_path / "cohort.csv"])
     for name in (
         "01_rule_shares.png",
         "01_rule_shares.pdf",
@@ -93,8 +94,8 @@ def lab(tmp_path):
     notebook = {"cells": [cell, last_named_first], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
     (runs / "notebooks" / "01_crop.ipynb").write_text(json.dumps(notebook))
     (runs / "notebooks" / "01_crop.html").touch()
-    with start_stage("crop", run.stages["crop"], [tmp_path / "cohort.csv"]) as crop:
-        crop.add_outputs([runs / "pose" / "evaluation.csv"])
+    crop.add_outputs([runs / "pose" / "evaluation.csv"])
+    crop.finish()
     return tmp_path, run, {name: as_papermill(params) for name, params in run.stages.items()}
 
 

@@ -123,6 +123,33 @@ def test_the_notebook_gets_every_parameter_as_the_yaml_says(finished):
     assert names["individual"] is None
 
 
+def test_with_a_model_given_and_no_labels_nothing_is_trained_and_no_regions_are_looked_for(
+    tmp_path, monkeypatch
+):
+    folder = tmp_path / "lab"
+    make_lab(folder, predict={"model": "elsewhere"})
+    (folder / "elsewhere").mkdir()
+    (folder / "elsewhere" / "card.json").write_text("{}")
+    (folder / "runs" / "model").mkdir(parents=True)
+    (folder / "runs" / "model" / "card.json").write_text("{}")  # what the tiny 03_predict copies
+    table = (folder / "cohort.csv").read_text().splitlines()
+    (folder / "cohort.csv").write_text("\n".join(table[:3]) + "\n")
+    monkeypatch.setattr(runner, "execute_notebook", execute_here)
+    record = run(folder)
+    assert outcomes(record) == ["ran", "not needed", "ran", "ran", "not needed", "not needed"]
+    assert "predict.model is given" in record.stages[1].reason
+    assert record.stages[4].reason == "no recording has a label"
+    monkeypatch.setattr(runner, "execute_notebook", lambda *given: pytest.fail("a notebook was executed"))
+    assert outcomes(run(folder)) == [
+        "skipped",
+        "not needed",
+        "skipped",
+        "skipped",
+        "not needed",
+        "not needed",
+    ]
+
+
 def test_what_is_done_and_unchanged_is_skipped(finished, tmp_path, monkeypatch):
     folder = tmp_path / "moved"
     shutil.copytree(finished[0], folder)

@@ -638,3 +638,23 @@ def test_no_rounding_moves_a_p_across_five_percent():
 
     told = [format_p(p) for p in (0.0498, 0.0502, 0.00099, 0.5, math.nan)]
     assert told == ["P = 0.0498", "P = 0.0502", "P < 0.001", "P = 0.500", "P not defined"]
+
+
+def test_a_fragment_of_a_minute_is_no_minute_and_moves_no_window():
+    """A film of three minutes and three frames: the fourth minute must not be the last one before treatment."""
+    pre = make_minutes({"vehicle": [0.4]}, n_minutes=4, phase="pre")
+    pre.loc[pre["minute"] == 3, ["n_timepoints", "n_evaluated", "n_pain", "pain_probability"]] = [
+        3,
+        1,
+        1,
+        1.0,
+    ]
+    before = stats.pre_minutes(pre, pre_window_min=3)
+    assert before["minute"].tolist() == [-3, -2, -1]
+    assert before["pain_probability"].tolist() == [0.4] * 3
+    post = pre.assign(phase="post")
+    assert stats.post_minutes(post)["minute"].tolist() == [0, 1, 2]
+    # In the middle of a recording, with frames missing, it stays: there it was filmed as a minute.
+    gap = make_minutes({"vehicle": [0.4]}, n_minutes=4)
+    gap.loc[gap["minute"] == 1, "n_timepoints"] = 3
+    assert stats.post_minutes(gap)["minute"].tolist() == [0, 1, 2, 3]

@@ -93,6 +93,8 @@ WORK = {
         "index.parent.mkdir(parents=True, exist_ok=True)\n"
         "index.write_text(text)\n"
         "run.add_outputs([index])"
+        "\n(folder / 'predictions').mkdir(exist_ok=True)"
+        "\n(folder / 'predictions' / 'frames.parquet').write_text('frames')"
     ),
     "statistics": "output = folder / 'statistics' / 'tests.csv'\ntext = 'assay,p\\nAC,0.0123456\\n'",
     "gradcam": "output = folder / 'gradcam' / 'areas.csv'\ntext = 'curve,area\\ndeletion,0.25\\n'",
@@ -116,12 +118,14 @@ def make_lab(folder: Path, **sections: dict[str, Any]) -> Path:
     """Write videos, cohort table, labels, notebooks, parameters under `folder`; gives the parameter file."""
     folder.mkdir(parents=True, exist_ok=True)
     picture = np.full((48, 64, 3), 90, np.uint8)
-    for name in ("m1", "m2"):
+    for name in ("m1", "m2", "t1_pre", "t1_ac"):
         write_video(folder / f"{name}.mp4", [picture] * 6, fps=10)
     (folder / "cohort.csv").write_text(
         "recording,subject,camera,video,phase,label,treatment,sex\n"
         "m1,m1,A,m1.mp4,post,,vehicle,male\n"
         "m2,m2,A,m2.mp4,post,,AC,male\n"
+        "t1_pre,t1,A,t1_pre.mp4,pre,no pain,,male\n"
+        "t1_ac,t1,A,t1_ac.mp4,post,pain,,male\n"
     )
     (folder / "labels.csv").write_text(
         "video,frame,nose_x,nose_y,right_eye_x,right_eye_y\nm1.mp4,0,30,20,20,10\nm2.mp4,3,31,22,21,11\n"

@@ -163,9 +163,9 @@ def _write_p(ax: Axes, table: pd.DataFrame) -> None:
     beside = ax.get_yaxis_transform()
     for place, row in enumerate(table.to_dict("records")):
         p = row["animal_p_corrected"]
-        told = (
-            "–" if np.isnan(p) else f"{format_p(p).removeprefix('P = ').removeprefix('P ')} {find_stars(p)}"
-        )
+        stars = find_stars(p) if p < row["alpha"] else ""
+        value = format_p(p).removeprefix("P = ").removeprefix("P ")
+        told = "–" if np.isnan(p) else f"{value} {stars}"
         weight = "bold" if p < row["alpha"] else "normal"
         ax.text(
             1.02, place, told, transform=beside, va="center", fontsize=SMALL_PT, fontweight=weight, gid="p"

@@ -83,7 +83,7 @@ def _test_region(
     found = stats.chi2_contingency(counts, correction=yates)
     row |= {"chi2": float(found.statistic), "df": float(found.dof), "p": float(found.pvalue)}
     row |= {"p_bonferroni": min(row["p"] * n_regions, 1.0), "smallest_expected": found.expected_freq.min()}
-    row["stars"] = find_stars(row["p_bonferroni"])
+    row["stars"] = find_stars(row["p_bonferroni"]) if row["p_bonferroni"] < alpha else ""
     if row["smallest_expected"] < SMALL_EXPECTED:
         row["fisher_p"] = float(stats.fisher_exact(counts).pvalue)
         row["note"] = f"an expected count is {row['smallest_expected']:.2g}, below 5: see Fisher's exact test"

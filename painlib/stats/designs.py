@@ -20,19 +20,38 @@ _MEASURES = ["mean_of_minutes", "pooled", "n_minutes", "n_minutes_nan", "n_minut
 
 
 def post_minutes(minutes: pd.DataFrame) -> pd.DataFrame:
-    """The minutes from time zero on of recordings that are not `pre`."""
+    """The whole minutes from time zero on of recordings that are not `pre`."""
+    minutes = leave_out_fragments(minutes)
     return minutes[(minutes["phase"] != "pre") & (minutes["minute"] >= 0)]
 
 
 def pre_minutes(minutes: pd.DataFrame, pre_window_min: float) -> pd.DataFrame:
-    """The last `pre_window_min` minutes before treatment, renumbered so that the last is minute -1.
+    """The last `pre_window_min` whole minutes before treatment, renumbered so that the last is minute -1.
 
     They come from recordings of phase `pre`, and from before time zero of recordings filmed in one go.
     """
+    minutes = leave_out_fragments(minutes)
     before = minutes[(minutes["phase"] == "pre") | (minutes["minute"] < 0)]
     last = before.groupby("recording")["minute"].transform("max")
     before = before.assign(minute=before["minute"] - last - 1, phase="pre")
     return before[before["minute"] >= -pre_window_min]
+
+
+def leave_out_fragments(minutes: pd.DataFrame) -> pd.DataFrame:
+    """Without the first or last minute of a recording where it has less than half of the time points that its
+    minutes have (median).
+
+    Ours: a film of 20 min and 0.1 s has a 21st minute of three frames; it must not count as a minute, nor be
+    the one that the others are numbered from. Minutes given as curves, without time points, all stay.
+    """
+    if "n_timepoints" not in minutes:
+        return minutes
+    of_recording = minutes.groupby("recording")
+    usual = of_recording["n_timepoints"].transform("median")
+    at_an_end = minutes["minute"].isin([])
+    for end in ("min", "max"):
+        at_an_end |= minutes["minute"] == of_recording["minute"].transform(end)
+    return minutes[~(at_an_end & (minutes["n_timepoints"] < usual / 2))]
 
 
 def summarise_window(minutes: pd.DataFrame, start_min: float, end_min: float) -> pd.DataFrame:
