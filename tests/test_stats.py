@@ -641,7 +641,7 @@ def test_no_rounding_moves_a_p_across_five_percent():
 
 
 def test_a_fragment_of_a_minute_is_no_minute_and_moves_no_window():
-    """A film of three minutes and three frames: the fourth minute must not be the last one before treatment."""
+    """A film of three minutes and three frames: the fourth minute is not the last one before treatment."""
     pre = make_minutes({"vehicle": [0.4]}, n_minutes=4, phase="pre")
     pre.loc[pre["minute"] == 3, ["n_timepoints", "n_evaluated", "n_pain", "pain_probability"]] = [
         3,
