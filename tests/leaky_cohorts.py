@@ -142,10 +142,17 @@ class Tried:
 
 
 def try_cohort(
-    drawn: DrawnFaces, seed: int, leak: str | None, n_train: int = N_TRAIN, settings: TrainSettings = SETTINGS
+    drawn: DrawnFaces,
+    seed: int,
+    leak: str | None,
+    n_train: int = N_TRAIN,
+    settings: TrainSettings = SETTINGS,
+    ask_trained: bool = False,
 ) -> Tried:
-    """Train with `leak` in the pain recordings of all animals, and ask for evidence on the held-out ones."""
-    inputs, held = leak_into(drawn, leak), np.flatnonzero(drawn.held_out(n_train))
+    """Train with `leak` in the pain recordings of all animals, and ask for evidence on the held-out ones, or,
+    with `ask_trained`, on those that were trained on."""
+    inputs = leak_into(drawn, leak)
+    held = np.flatnonzero(drawn.held_out(n_train) != ask_trained)
     pain = (drawn.faces["label"] == "pain").to_numpy(int)
     net = train_classifier(inputs, pain, np.flatnonzero(~drawn.held_out(n_train)), settings, seed).net
     judged = judge_with_maps(net, inputs[held], 256, "cpu")
