@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 VERSION = 2  # counts up when a change here changes what training gives
 DONE_NAME = "done.json"
 THRESHOLD_BREADTH = 0.1  # of likelihood
+FEWEST_FACES = 0.5  # of the frames that are labelled with a face
 
 
 def train_pose(
@@ -134,7 +135,9 @@ def choose_likelihood_threshold(evaluation: pd.DataFrame, paper: float = 0.9) ->
     Ours, not the paper's: `paper` (0.9) is returned where no other threshold does better, since a short
     training gives lower likelihoods than the paper's. The agreement is averaged over near thresholds
     (Gaussian, sd `THRESHOLD_BREADTH`) before the best is taken: from a few hundred frames its highest single
-    step is chance. `evaluation` is the table of `evaluate_pose`; only its rows of `set` "test" are used.
+    step is chance. A threshold that finds a face in less than half as many frames as are labelled with one is
+    none: of a hardly trained network "no face anywhere" would agree best. `evaluation` is the table of
+    `evaluate_pose`; only its rows of `set` "test" are used. Raises `PainlibError` where no threshold is left.
     """
     test = evaluation[evaluation["set"] == "test"]
     if test.empty:
@@ -148,10 +151,19 @@ def choose_likelihood_threshold(evaluation: pd.DataFrame, paper: float = 0.9) ->
 
     thresholds = np.linspace(0.01, 0.99, 99)
     agreement = np.array([_agree(likelihood, labelled, threshold) for threshold in thresholds])
-    if _agree(likelihood, labelled, paper) >= agreement.max():
+    fewest = FEWEST_FACES * int((_rule(labelled) > 0).sum())
+    finds = np.array([(_rule(likelihood >= threshold) > 0).sum() >= fewest for threshold in thresholds])
+    if not finds.any():
+        raise PainlibError(
+            "Expected a threshold at which the pose network finds faces in held-out frames, got none: its "
+            f"likelihoods reach {likelihood.max():.2g}. It is hardly trained: raise pose_epochs, or label "
+            "more frames."
+        )
+    enough = (_rule(likelihood >= paper) > 0).sum() >= fewest
+    if enough and _agree(likelihood, labelled, paper) >= agreement[finds].max():
         return paper
     near = np.exp(-(((thresholds[:, None] - thresholds) / THRESHOLD_BREADTH) ** 2) / 2)
-    smooth = np.round(near @ agreement / near.sum(axis=1), 12)
+    smooth = np.where(finds, np.round(near @ agreement / near.sum(axis=1), 12), -1.0)
     return float(np.median(thresholds[smooth == smooth.max()]))
 
 

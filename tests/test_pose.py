@@ -306,6 +306,18 @@ def test_one_lucky_frame_does_not_move_the_threshold():
     assert 0.55 < choose_likelihood_threshold(evaluation) < 0.8
 
 
+def test_a_hardly_trained_network_does_not_pass_for_one_that_sees_no_face():
+    # Most frames are labelled without a face and likelihoods say nothing: "never a face" would agree best.
+    rng = np.random.default_rng(1)
+    frames = [("test", rng.uniform(0.2, 0.35, 3).tolist(), [k < 4] * 3) for k in range(20)]
+    threshold = choose_likelihood_threshold(make_evaluation(frames))
+    found = sum(nose >= threshold and max(eyes) >= threshold for _, (nose, *eyes), _ in frames)
+    assert found >= 2
+    silent = [("test", [0.001] * 3, [1, 1, 1])] * 5
+    with pytest.raises(PainlibError, match=r"reach 0\.001.*raise pose_epochs"):
+        choose_likelihood_threshold(make_evaluation(silent))
+
+
 def test_threshold_needs_held_out_frames():
     with pytest.raises(PainlibError, match="held-out"):
         choose_likelihood_threshold(make_evaluation([("train", [1, 1, 1], [1, 1, 1])]))
