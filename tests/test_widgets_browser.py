@@ -291,11 +291,16 @@ def test_five_frames_labelled_by_clicks_train_a_pose_network(page, folder, drawi
             page.keyboard.press("u")
             settle(page, widget)
         page.keyboard.press("ArrowRight")
+    from playwright.sync_api import expect
+
+    wait_until(page, widget, "shown", 5)
+    count = widget.locator(".plw-count")
     page.keyboard.press("x")  # the sixth: nothing to be seen
+    expect(count).to_have_text(f"6 of {N_FRAMES} labelled", timeout=60_000)
     settle(page, widget)
     page.keyboard.press("u")
+    expect(count).to_have_text(f"5 of {N_FRAMES} labelled", timeout=60_000)
     settle(page, widget)
-    assert widget.locator(".plw-count").inner_text() == f"5 of {N_FRAMES} labelled"
 
     labels = load_labels(folder / "labels.csv")
     assert sorted(labels["frame"]) == sorted(truth)
