@@ -26,7 +26,7 @@ def find_browser() -> str:
     """A Chromium of this machine; none: the test is skipped, or fails where PAINLIB_BROWSER=required."""
     found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
     if found is None:
-        said = f"no browser found (looked for {', '.join(BROWSERS)}): the widgets are not driven"
+        said = f"no browser found (looked for {', '.join(BROWSERS)}): nothing is driven or drawn in one"
         if os.environ.get("PAINLIB_BROWSER") == "required":
             pytest.fail(f"{said}, but PAINLIB_BROWSER=required")
         pytest.skip(said)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from lab_browser import find_browser
 from matplotlib.path import Path as Outline
 from statsmodels.stats.inter_rater import cohens_kappa
 
@@ -84,9 +84,7 @@ def test_every_picture_shows_every_region_and_its_key_points_lie_on_what_they_na
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
     """The three pictures as a browser draws them, (height, width, 3) RGB, one px a unit."""
-    browser = shutil.which("chromium") or shutil.which("chromium-browser")
-    if browser is None:
-        pytest.skip("no chromium on this machine to draw the pictures with")
+    browser = find_browser()
     folder = tmp_path_factory.mktemp("browser")
     boxes = {view: load_template(view).box for view in VIEWS}
     sizes = {view: (int(box[2] - box[0]), int(box[3] - box[1])) for view, box in boxes.items()}
