@@ -1,4 +1,7 @@
-"""The command `painlib`: run, check, status, demo. Exit codes: 0 all well, 1 faults, 2 usage, 130 stopped."""
+"""The command `painlib`: run, check, status, score, demo.
+
+Exit codes: 0 all well, 1 faults, 2 usage, 130 stopped.
+"""
 
 from __future__ import annotations
 
@@ -62,6 +65,19 @@ def build_parser() -> argparse.ArgumentParser:
     _add_parameters(status)
     status.set_defaults(act=status_command)
 
+    score = commands.add_parser("score", help="judge images, or videos second by second, by a model folder")
+    score.add_argument("files", metavar="FILE", type=Path, nargs="+", help="image or video of one mouse")
+    score.add_argument("--model", metavar="FOLDER", type=Path, required=True, help="as 02_train wrote it")
+    score.add_argument("--face", action="store_true", help="the images are faces cut out already, square")
+    score.add_argument("--crop-px", metavar="N", type=int, help="side of the face square; else the model's")
+    score.add_argument(
+        "--abstain-below", metavar="P", type=float, default=0.5, help="less sure than this: not judged"
+    )
+    score.add_argument("--out", metavar="FILE", type=Path, help="write .csv or .json; else csv to the screen")
+    score.add_argument("--overlay", metavar="FOLDER", type=Path, help="also draw what was judged")
+    score.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    score.set_defaults(act=score_command)
+
     demo = commands.add_parser("demo", help="draw the demonstration cohort and run all stages on it")
     demo.add_argument("parameters", metavar="PARAMS", type=Path, nargs="?", default=DEMO_PARAMETERS)
     _add_stage_options(demo)
@@ -103,6 +119,26 @@ def status_command(options: argparse.Namespace) -> int:
 
     states = find_states(load_run(options.parameters, find_notebooks()))
     print(format_table([(name, found.state, found.reason) for name, found in states.items()]))
+    return 0
+
+
+def score_command(options: argparse.Namespace) -> int:
+    """`painlib score`."""
+    from painlib.scores import check_options, score_files, write_scores
+    from painlib.scoring import Scorer
+
+    check_options(options)
+    scorer = Scorer(
+        options.model,
+        options.device,
+        crop_px=options.crop_px,
+        as_faces=options.face,
+        abstain_below=options.abstain_below,
+        sights=options.overlay is not None,
+    )
+    rows, faults = score_files(scorer, options.files, options.overlay)
+    write_scores(rows, scorer, options.out)
+    faults.raise_if_any("Not all files could be judged; the scores of the others are written")
     return 0
 
 

@@ -26,12 +26,12 @@ FLOORS: dict[str, list[str]] = {
     ],
     "2": [
         *("model_card", "model", "batches", "baseline", "metrics", "checkpoint", "training", "prediction"),
-        *("validation", "weak_labels", "fusion", "attribution", "judging", "stats", "similarity", "regions"),
-        *("region_tests", "evidence", "region_faces", "region_results"),
+        *("validation", "weak_labels", "fusion", "attribution", "judging", "scoring", "stats", "similarity"),
+        *("regions", "region_tests", "evidence", "region_faces", "region_results"),
     ],
     "3": ["plots", "widgets"],
     "aside": ["demo"],
-    "front": ["console", "records", "report", "plan", "runner", "checks", "cli"],
+    "front": ["console", "records", "report", "plan", "runner", "checks", "scores", "cli"],
 }
 ORDER = [module for floor in FLOORS.values() for module in floor]
 # What takes long to import, and so waits inside functions on floors 0 and 1 and in the front.

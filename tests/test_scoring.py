@@ -1,0 +1,165 @@
+"""`painlib score`: any image or video judged by a model folder alone."""
+
+import json
+from pathlib import Path
+
+import clips
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from pretend_pose import SpotNetwork, draw_head
+from test_prediction import build_card
+
+from painlib import scoring
+from painlib.cli import main
+from painlib.faults import PainlibError
+from painlib.model import PainNet, save_model
+from painlib.scoring import Scorer
+
+HEAD = np.array([(80.0, 80.0), (65.0, 60.0), (95.0, 60.0)])  # px: nose, right eye, left eye
+NO_EYES = (True, False, False)
+ALL = (True, True, True)
+
+
+@pytest.fixture
+def model(tmp_path: Path, monkeypatch) -> Path:
+    """A model folder whose pose network sees coloured spots."""
+    torch.manual_seed(3)
+    net = PainNet((8, 8, 8, 8, 8, 8), (8, 8), 64).eval()
+    with torch.no_grad():
+        net.fully_connected[-1].weight.mul_(20)  # so that faces differ in p_pain
+    card = build_card(net)
+    crop = card.crop.model_copy(update={"crop_px": 64})
+    save_model(tmp_path / "model", net, card.model_copy(update={"crop": crop, "pose_network": "pose"}))
+    network = SpotNetwork()
+    network.width, network.height = 160, 120  # type: ignore[attr-defined]
+    monkeypatch.setattr(scoring, "load_pose_network", lambda *args, **keys: network)
+    return tmp_path / "model"
+
+
+def judge_by_hand(model: Path, face: np.ndarray) -> float:
+    """p_pain of a face at the network's size, asked of the network alone."""
+    net, _ = scoring.load_model(model, "cpu")
+    with torch.inference_mode():
+        logits = net(torch.from_numpy(face.copy()).permute(2, 0, 1)[None].float())[0]
+    return float(1 / (1 + torch.exp(logits[0] - logits[1])))
+
+
+def write_image(path: Path, image: np.ndarray) -> Path:
+    cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    return path
+
+
+def write_film(path: Path) -> Path:
+    """Three seconds at 4 frames/s: a face in all frames, in one frame, in none."""
+    seen = [ALL] * 4 + [NO_EYES, ALL, NO_EYES, NO_EYES] + [NO_EYES] * 4
+    images = [draw_head(number, HEAD, points) for number, points in enumerate(seen)]
+    return clips.write_clip(path, images, fps=4, options={"crf": "0"}, pix_fmt="yuv444p")
+
+
+def test_a_face_is_found_cut_as_in_training_and_judged(model, tmp_path):
+    image = draw_head(5, HEAD, ALL)
+    score = Scorer(model, "cpu").score_image(write_image(tmp_path / "m.png", image))
+    # Between the eyes lies (80, 60): a square of 64 px reaches from 48 to 112 and from 28 to 92.
+    assert score.p_pain == pytest.approx(judge_by_hand(model, image[28:92, 48:112]), abs=1e-6)
+    assert score.call == ("pain" if score.p_pain > 0.5 else "no pain")
+    assert score.confidence == pytest.approx(max(score.p_pain, 1 - score.p_pain))
+    assert (score.n_frames, score.n_faces, score.second, score.reason) == (1, 1, None, "")
+
+
+def test_a_face_that_is_cut_out_already_is_taken_whole(model, tmp_path):
+    face = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    score = Scorer(model, "cpu", as_faces=True).score_image(write_image(tmp_path / "f.png", face))
+    assert score.p_pain == pytest.approx(judge_by_hand(model, face), abs=1e-6)
+
+
+def test_a_video_gives_a_row_a_second_and_says_where_no_face_was(model, tmp_path):
+    rows = pd.DataFrame(
+        score.as_row() for score in Scorer(model, "cpu").score_video(write_film(tmp_path / "m.mp4"))
+    )
+    assert rows["second"].tolist() == [0, 1, 2]
+    assert rows["n_frames"].tolist() == [4, 4, 4]
+    assert rows["n_faces"].tolist() == [4, 1, 0]
+    assert rows["call"].tolist()[2] == "not judged"
+    assert rows["reason"].tolist() == ["", "", "no face to cut out"]
+    assert np.isnan(rows["p_pain"].iloc[2])
+    faces = [draw_head(number, HEAD, ALL)[28:92, 48:112] for number in range(4)]
+    by_hand = np.mean([judge_by_hand(model, face) for face in faces])
+    assert rows["p_pain"].iloc[0] == pytest.approx(by_hand, abs=0.02)  # the clip's colours are rounded
+
+
+def test_a_call_that_is_not_sure_enough_is_not_made(model, tmp_path):
+    path = write_image(tmp_path / "m.png", draw_head(5, HEAD, ALL))
+    sure = Scorer(model, "cpu").score_image(path)
+    unsure = Scorer(model, "cpu", abstain_below=min(1.0, sure.confidence + 1e-6)).score_image(path)
+    assert unsure.call == "not judged"
+    assert "confidence below" in unsure.reason
+    assert unsure.p_pain == sure.p_pain
+
+
+def test_one_bad_file_does_not_lose_the_others(model, tmp_path, capsys):
+    good = write_image(tmp_path / "good.png", draw_head(5, HEAD, ALL))
+    (tmp_path / "bad.png").write_bytes(b"no image")
+    missing, out = tmp_path / "missing.png", tmp_path / "scores.json"
+    files = [str(path) for path in (tmp_path / "bad.png", good, missing)]
+    assert main(["score", *files, "--model", str(model), "--out", str(out), "--device", "cpu"]) == 1
+    said = capsys.readouterr().err
+    assert "bad.png" in said
+    assert "missing.png" in said
+    written = json.loads(out.read_text())
+    assert [row["source"] for row in written["scores"]] == [str(good)]
+    assert written["model"]["trained_on"] == ["m1"]
+
+
+def test_a_video_cut_short_keeps_no_second_after_the_cut_and_is_named(model, tmp_path, capsys):
+    film = write_film(tmp_path / "m.mp4")
+    film.write_bytes(film.read_bytes()[: film.stat().st_size // 2])
+    assert main(["score", str(film), "--model", str(model), "--device", "cpu"]) == 1
+    assert "m.mp4" in capsys.readouterr().err
+
+
+def test_csv_goes_to_the_screen_with_empty_cells_where_nothing_was_judged(model, tmp_path, capsys):
+    path = write_image(tmp_path / "m.png", draw_head(5, HEAD, NO_EYES))
+    assert main(["score", str(path), "--model", str(model), "--device", "cpu"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "source,second,n_frames,n_faces,call,confidence,p_pain,reason",
+        f"{path},,1,0,not judged,,,no face to cut out",
+    ]
+
+
+def test_overlays_are_drawn_where_asked_for(model, tmp_path):
+    image = write_image(tmp_path / "still.png", draw_head(5, HEAD, ALL))
+    film = write_film(tmp_path / "film.mp4")
+    asked = ["--overlay", str(tmp_path / "seen"), "--out", str(tmp_path / "s.csv"), "--device", "cpu"]
+    assert main(["score", str(image), str(film), "--model", str(model), *asked]) == 0
+    drawn = cv2.imread(str(tmp_path / "seen" / "still_score.png"))
+    assert min(drawn.shape[:2]) >= 360
+    assert cv2.VideoCapture(str(tmp_path / "seen" / "film_score.mp4")).get(cv2.CAP_PROP_FRAME_COUNT) == 3
+
+
+def test_options_that_cannot_be_are_named_together(model, tmp_path, capsys):
+    wrong = ["--out", "scores.xlsx", "--abstain-below", "0.2", "--crop-px", "3"]
+    assert main(["score", str(tmp_path / "m.png"), "--model", str(model), *wrong]) == 1
+    said = capsys.readouterr().err
+    assert all(name in said for name in ("--out", "--abstain-below", "--crop-px", "3 faults"))
+
+
+def test_a_model_of_tracker_files_asks_for_faces(model):
+    card = json.loads((model / "card.json").read_text())
+    (model / "card.json").write_text(json.dumps({**card, "pose_network": None}))
+    with pytest.raises(PainlibError, match="--face"):
+        Scorer(model, "cpu")
+
+
+def test_a_face_that_is_not_square_is_refused(model, tmp_path):
+    path = write_image(tmp_path / "f.png", np.zeros((64, 80, 3), np.uint8))
+    with pytest.raises(PainlibError, match="80 x 64 px"):
+        Scorer(model, "cpu", as_faces=True).score_image(path)
+
+
+def test_a_square_larger_than_the_picture_is_an_error_that_names_the_file(model, tmp_path):
+    path = write_image(tmp_path / "m.png", draw_head(5, HEAD, ALL))
+    with pytest.raises(PainlibError, match=r"m\.png.*crop_px = 640"):
+        Scorer(model, "cpu", crop_px=640).score_image(path)
