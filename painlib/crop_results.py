@@ -50,13 +50,13 @@ def finished_recordings(recordings: Sequence[Recording], workdir: Path) -> list[
 
 
 def read_crop_facts(workdir: Path) -> dict[str, Any]:
-    """`crop_px`, `border` and `likelihood_threshold` that the faces under `workdir` were cut with."""
-    record = read_provenance("crop", workdir)
+    """`crop_px`, `border`, `likelihood_threshold` and `jpeg_quality` of the faces under `workdir`."""
+    record = read_provenance("crop", workdir) or {}
     names = ("crop_px", "border", "likelihood_threshold")
-    facts = (record or {}).get("facts", {})
+    facts = record.get("facts", {})
     if any(name not in facts for name in names):
         raise PainlibError(f"Expected a finished record of 01_crop, found none: {workdir}. Run it first.")
-    return {name: facts[name] for name in names}
+    return {name: facts[name] for name in names} | {"jpeg_quality": record["params"]["jpeg_quality"]}
 
 
 def iter_poses(

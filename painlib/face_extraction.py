@@ -24,7 +24,7 @@ from painlib.face_points import (
     read_pose,
     read_trackers,
 )
-from painlib.face_store import CameraFiles, empty_index, is_blob_whole
+from painlib.face_store import CameraFiles, empty_index, encode_face, is_blob_whole
 from painlib.faults import PainlibError
 from painlib.fingerprints import fingerprint, fingerprint_file
 from painlib.pose_labels import KEYPOINTS
@@ -184,21 +184,12 @@ def _cut_batch(
         frame = batch.pop(0)  # its full image is made only where a face is cut, and not kept
         corner = place_square(centre, cutting.crop_px, *frame.size, cutting.border) if rule else None
         if corner is not None:
-            jpeg = _encode(cut_square(frame.image, corner, cutting.crop_px), cutting.quality)
+            jpeg = encode_face(cut_square(frame.image, corner, cutting.crop_px), cutting.quality)
             blob.write(jpeg)
             middle = (corner[0] + cutting.crop_px // 2, corner[1] + cutting.crop_px // 2)
             rows.append((frame.number, frame.time_s, rule, *middle, offset, len(jpeg)))
             offset += len(jpeg)
     return np.array(rows, dtype=FACE_ROW)
-
-
-def _encode(face: np.ndarray, quality: int) -> bytes:
-    import cv2
-
-    # Full colour resolution: a coat has little colour, so it costs few bytes, and small faces keep theirs.
-    settings = [cv2.IMWRITE_JPEG_QUALITY, quality]
-    settings += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
-    return cv2.imencode(".jpg", cv2.cvtColor(face, cv2.COLOR_RGB2BGR), settings)[1].tobytes()
 
 
 def _pose_table(numbers: list[int], times: list[float], points: list[np.ndarray]) -> pd.DataFrame:

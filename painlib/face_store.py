@@ -108,7 +108,7 @@ class FaceStore:
 
     def read(self, rows: Sequence[int] | np.ndarray) -> list[np.ndarray]:
         """Faces by row position, each (size_px, size_px, 3) uint8 RGB, in the order asked for."""
-        return [_decode(jpeg) for jpeg in self.read_jpegs(rows)]
+        return [decode_face(jpeg) for jpeg in self.read_jpegs(rows)]
 
     def mark_rows(self, rows: Sequence[int] | np.ndarray) -> str:
         """Fingerprint of these faces: what they were made from, and which they are."""
@@ -208,11 +208,21 @@ def _decode_chunks(store: FaceStore, rows: np.ndarray, input_px: int) -> Iterato
         for begin in range(0, len(rows), CHUNK):
             report_progress("Faces at input size", begin, len(rows))
             jpegs = store.read_jpegs(rows[begin : begin + CHUNK])
-            yield np.stack(list(pool.map(partial(_decode, input_px=input_px), jpegs))).tobytes()
+            yield np.stack(list(pool.map(partial(decode_face, input_px=input_px), jpegs))).tobytes()
     report_progress("Faces at input size", len(rows), len(rows))
 
 
-def _decode(jpeg: Jpeg, input_px: int | None = None) -> np.ndarray:
+def encode_face(face: np.ndarray, quality: int) -> bytes:
+    """The JPEG of a face (side, side, 3) uint8 RGB, as the store keeps it; `quality` 1 to 100."""
+    import cv2
+
+    # Full colour resolution: a coat has little colour, so it costs few bytes, and small faces keep theirs.
+    settings = [cv2.IMWRITE_JPEG_QUALITY, quality]
+    settings += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+    return cv2.imencode(".jpg", cv2.cvtColor(face, cv2.COLOR_RGB2BGR), settings)[1].tobytes()
+
+
+def decode_face(jpeg: Jpeg, input_px: int | None = None) -> np.ndarray:
     """RGB image of a JPEG, at its own size or at `input_px`."""
     import cv2
 

@@ -1,7 +1,7 @@
 """Any image or video, judged by a model folder alone: a row an image, a row a second of video.
 
 One camera is judged as it is: two cameras are fused by stage 03_predict only. What is done to a face (rules,
-square, size, network) is the same as there, but for JPEG, in which `01_crop` stores its faces.
+square, JPEG, size, network) is the same as there, so the same video gives the same numbers.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import torch
 from painlib.cohort import VideoPart
 from painlib.crop import Border, apply_rules, cut_square, find_centres, place_square
 from painlib.face_points import ask_network, gather_batches
+from painlib.face_store import Jpeg, decode_face, encode_face
 from painlib.faults import PainlibError
 from painlib.fusion import CLOCK_TOLERANCE_S, TIE
 from painlib.model import load_model
@@ -198,7 +199,8 @@ class Scorer:
             if rule:
                 corner = place_square(centre, side, *picture.size, cast(Border, self.card.crop.border))
         if corner is not None:
-            face = _resize(cut_square(picture.image, corner, side), px, px)
+            jpeg = encode_face(cut_square(picture.image, corner, side), self.card.crop.jpeg_quality)
+            face = decode_face(Jpeg(jpeg, side, Path("the face cut out")), px)
             square = (corner[0] + side / 2, corner[1] + side / 2, float(side))
         if not self._sights:
             return face, None

@@ -458,8 +458,8 @@ def test_network_inputs_are_the_faces_at_input_size(store, tmp_path, input_px):
 def test_network_inputs_are_kept_and_made_again_when_stale(store, tmp_path, monkeypatch):
     cache = tmp_path / "inputs.npy"
     calls = []
-    decode = face_store._decode
-    monkeypatch.setattr(face_store, "_decode", lambda *a, **k: (calls.append(1), decode(*a, **k))[1])
+    decode = face_store.decode_face
+    monkeypatch.setattr(face_store, "decode_face", lambda *a, **k: (calls.append(1), decode(*a, **k))[1])
 
     def n_decoded(rows, input_px=16):
         calls.clear()

