@@ -14,6 +14,8 @@ from painlib.console import format_seconds
 from painlib.faults import Faults, PainlibError
 from painlib.params import (
     CropParams,
+    GrimaceParams,
+    LocomotionParams,
     PredictParams,
     RegionsParams,
     Run,
@@ -57,6 +59,9 @@ def check_run(parameter_file: str | Path, notebooks: Path) -> tuple[list[Row], F
     cohort = _check_cohort(cohort_file, rows, faults)
     infos = _check_videos(cohort, rows, faults) if cohort is not None else {}
     if run is not None:
+        from painlib.grimace import check_scores
+        from painlib.locomotion.arena_checks import check_arenas
+
         crop = cast(CropParams, run.stages["crop"])
         train = cast(TrainParams, run.stages["train"])
         statistics = cast(StatisticsParams, run.stages["statistics"])
@@ -65,7 +70,9 @@ def check_run(parameter_file: str | Path, notebooks: Path) -> tuple[list[Row], F
             _check_labels(cast(PredictParams, run.stages["predict"]), cohort, faults)
             _check_treatments(statistics, cohort, rows, faults)
         _check_marks(cast(RegionsParams, run.stages["regions"]), faults)
+        check_scores(cast(GrimaceParams, run.stages["grimace"]), rows, faults)
         _check_disk(crop, train.input_px, infos, rows, faults)
+        check_arenas(cast(LocomotionParams, run.stages["locomotion"]), rows, faults)
     return rows, faults
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 FAULTS, USAGE, STOPPED = 1, 2, 130
 DEMO_PARAMETERS = Path(painlib.__file__).parents[1] / "params" / "demo.yaml"
-STAGE_HELP = "crop, train, predict, statistics, gradcam or regions"
+STAGE_HELP = "crop, train, confounds, predict, statistics, gradcam, regions, grimace or locomotion"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from painlib.calibration import NOT_JUDGED, SKIPPED, abstain_calls, fuse_calibrated
 from painlib.cohort import Recording
 from painlib.faults import PainlibError
 
@@ -15,6 +16,7 @@ from painlib.faults import PainlibError
 ROUNDING_SHARE = 0.05
 # Frame times are sums of fractions: what lies this little before a full minute, s, belongs to the next one.
 CLOCK_TOLERANCE_S = 1e-6
+NEVER_ABSTAIN = 0.5  # of two classes the likelier one is never less likely than this
 # Two sums of probabilities closer than this differ by rounding only.
 TIE = 1e-12
 
@@ -64,15 +66,11 @@ def fuse_timepoints(pairs: pd.DataFrame, probabilities: Mapping[str, np.ndarray]
     needs evidence). Returns time_s, n_faces (int8), p_no_pain and p_pain (sums over cameras, NaN without a
     face), call.
     """
-    cameras = [name for name in pairs.columns if name != "time_s"]
-    seen = np.full((len(cameras), len(pairs), 2), np.nan)
-    for values, camera in zip(seen, cameras, strict=True):
-        position = pairs[camera].to_numpy()
-        values[position >= 0] = np.asarray(probabilities[camera], dtype=np.float64)[position[position >= 0]]
+    seen = _lay_out(pairs, probabilities)
     n_faces = (~np.isnan(seen).any(axis=2)).sum(axis=0)
     sums = np.where((n_faces > 0)[:, None], np.nansum(seen, axis=0), np.nan)
     call = np.where(sums[:, 1] - sums[:, 0] > TIE, "pain", "no pain").astype(object)
-    call[n_faces == 0] = "skipped"
+    call[n_faces == 0] = SKIPPED
     return pd.DataFrame(
         {
             "time_s": pairs["time_s"].to_numpy(),
@@ -85,25 +83,43 @@ def fuse_timepoints(pairs: pd.DataFrame, probabilities: Mapping[str, np.ndarray]
 
 
 def fuse_recording(
-    recording: Recording, frames: pd.DataFrame, filmed: Mapping[str, pd.DataFrame], trained_on: bool
+    recording: Recording,
+    frames: pd.DataFrame,
+    filmed: Mapping[str, pd.DataFrame],
+    trained_on: bool,
+    abstain_below: float = NEVER_ABSTAIN,
 ) -> pd.DataFrame:
     """Rows of the table `timepoints` for one recording.
 
     `frames`: its rows of the table `frames` (faces judged). `filmed`: for each camera every frame that was
-    looked at, with a face or without: columns frame and time_s (the table `pose` has them).
+    looked at, with a face or without: columns frame and time_s (the table `pose` has them). A face with a
+    reason in `left_out` takes no part. A time point is "not judged" (ours) where all its faces were left out,
+    or where the calibrated probability of what it was called is below `abstain_below` (0.5: never).
     """
     times = {camera: table["time_s"].to_numpy() for camera, table in filmed.items()}
-    judged = {}
+    columns = ["p_no_pain", "p_pain", "p_pain_calibrated", "left_out"]
+    judged, calibrated, left_out = {}, {}, {}
     for camera, table in filmed.items():
-        faces = frames[frames["camera"] == camera].set_index("frame")[["p_no_pain", "p_pain"]]
+        faces = frames[frames["camera"] == camera].set_index("frame")[columns]
         unknown = faces.index.difference(pd.Index(table["frame"]))
         if len(unknown) or not faces.index.is_unique:
             raise PainlibError(
                 f"Recording '{recording.name}', camera '{camera}': faces of frames that were not filmed, or "
                 "two of one frame. Pose and faces are of different runs: run stage 01_crop again."
             )
-        judged[camera] = faces.reindex(table["frame"]).to_numpy()
-    fused = fuse_timepoints(pair_cameras(times), judged)
+        faces = faces.reindex(table["frame"])
+        out = (faces["left_out"].fillna("") != "").to_numpy()
+        numbers = faces[["p_no_pain", "p_pain", "p_pain_calibrated"]].to_numpy(np.float64, copy=True)
+        numbers[out] = np.nan
+        judged[camera], calibrated[camera] = numbers[:, :2], numbers[:, 2:]
+        left_out[camera] = np.where(out, 1.0, np.nan)[:, None]
+    pairs = pair_cameras(times)
+    fused = fuse_timepoints(pairs, judged)
+    p_calibrated = fuse_calibrated(_lay_out(pairs, calibrated)[:, :, 0])
+    n_left_out = (~np.isnan(_lay_out(pairs, left_out)[:, :, 0])).sum(axis=0).astype(np.int8)
+    call = abstain_calls(fused["call"].to_numpy(), p_calibrated, abstain_below)
+    call[(call == SKIPPED) & (n_left_out > 0)] = NOT_JUDGED
+    fused = fused.assign(n_left_out=n_left_out, p_pain_calibrated=p_calibrated, call=call)
     fused.insert(1, "minute", find_minutes(fused["time_s"].to_numpy(), recording.time_zero_s))
     fused.insert(0, "subject", recording.subject)
     fused.insert(0, "recording", recording.name)
@@ -124,7 +140,8 @@ def minute_probability(
     `timepoints` has time_s and call. A minute is 60 s from `time_zero_s` at any frame rate. Every minute from
     the first to the last is there. One without a judged time point, or with a smaller share of them than
     `min_coverage` (0..1), has the probability NaN, never 0, and keeps its counts. Returns minute,
-    n_timepoints, n_evaluated, n_pain, coverage (NaN where nothing was filmed), pain_probability.
+    n_timepoints, n_evaluated (called pain or no pain), n_pain, n_not_judged (with a face, but too poor or too
+    unsure), coverage (n_evaluated / n_timepoints, NaN where nothing was filmed), pain_probability.
     """
     minute = find_minutes(timepoints["time_s"].to_numpy(), time_zero_s)
     call = timepoints["call"].to_numpy()
@@ -144,6 +161,7 @@ def minute_probability(
             "n_timepoints": n_timepoints,
             "n_evaluated": n_evaluated,
             "n_pain": n_pain,
+            "n_not_judged": count(call == NOT_JUDGED),
             "coverage": coverage,
             "pain_probability": probability,
         }
@@ -162,7 +180,7 @@ def summarise_minutes(recording: Recording, timepoints: pd.DataFrame, min_covera
     }
     for place, (name, value) in enumerate(facts.items()):
         minutes.insert(place, name, value)
-    return minutes.assign(trained_on=bool(timepoints["trained_on"].any()))
+    return minutes.assign(trained_on=bool(timepoints["trained_on"].any()), inside="")
 
 
 def window_means(minutes: pd.DataFrame, start_min: float, end_min: float) -> pd.DataFrame:
@@ -172,7 +190,7 @@ def window_means(minutes: pd.DataFrame, start_min: float, end_min: float) -> pd.
     calls over judged time points of these same minutes, so that minutes with more faces weigh more. The paper
     does not say which its "30-min averages" are. Also n_minutes (with a probability), n_minutes_nan (filmed,
     without one), n_minutes_absent (not in the recording), n_evaluated, n_pain (of the minutes with a
-    probability), and coverage over all minutes of the window.
+    probability), n_not_judged and coverage over all minutes of the window.
     """
     inside = minutes[(minutes["minute"] >= start_min) & (minutes["minute"] + 1 <= end_min)]
     n_window = int(np.floor(end_min) - np.ceil(start_min))
@@ -198,10 +216,23 @@ def window_means(minutes: pd.DataFrame, start_min: float, end_min: float) -> pd.
                 "n_minutes_absent": n_window - len(part),
                 "n_evaluated": evaluated,
                 "n_pain": pain,
+                "n_not_judged": int(part["n_not_judged"].sum()),
                 "coverage": part["n_evaluated"].sum() / filmed if filmed else np.nan,
             }
         )
     return pd.DataFrame(rows)
+
+
+def _lay_out(pairs: pd.DataFrame, values: Mapping[str, np.ndarray]) -> np.ndarray:
+    """(n_cameras, n_timepoints, k) each camera's values (n_frames, k) at the time points of `pairs`; NaN
+    where the camera has no frame."""
+    cameras = [name for name in pairs.columns if name != "time_s"]
+    width = np.shape(values[cameras[0]])[1]
+    laid = np.full((len(cameras), len(pairs), width), np.nan)
+    for own, camera in zip(laid, cameras, strict=True):
+        position = pairs[camera].to_numpy()
+        own[position >= 0] = np.asarray(values[camera], dtype=np.float64)[position[position >= 0]]
+    return laid
 
 
 def _find_mutual(first: np.ndarray, second: np.ndarray, tolerance_s: float, frame_s: float) -> np.ndarray:

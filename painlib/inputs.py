@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from painlib.params import (
+    ConfoundsParams,
     CropParams,
     GradcamParams,
+    GrimaceParams,
+    LocomotionParams,
     PredictParams,
     RegionsParams,
     StageParams,
@@ -31,6 +34,9 @@ def stage_inputs(params: StageParams) -> list[Path]:
         files = _crop_inputs(params)
     elif isinstance(params, TrainParams):
         files = _list_faces(params.workdir)
+    elif isinstance(params, ConfoundsParams):
+        out_of_fold = params.workdir / "training" / "out_of_fold.parquet"
+        files = [*_list_faces(params.workdir), *_list_folder(params.workdir / "model"), out_of_fold]
     elif isinstance(params, PredictParams):
         files = [*_list_faces(params.workdir), *_list_folder(params.model or params.workdir / "model")]
     elif isinstance(params, StatisticsParams):
@@ -45,6 +51,10 @@ def stage_inputs(params: StageParams) -> list[Path]:
         frames = params.workdir / "predictions" / "frames.parquet"
         marks = [params.workdir / "regions" / "marks" / f"{name}.csv" for name in params.annotators]
         files = [*_list_maps(params.workdir), frames, *marks]
+    elif isinstance(params, GrimaceParams):
+        files = _grimace_inputs(params)
+    elif isinstance(params, LocomotionParams):
+        return _list_arenas(params.arena_table) if params.arena_table else []
     else:
         raise TypeError(f"expected the parameters of a stage, got {type(params).__name__}")
     return list(dict.fromkeys([params.cohort, *files]))
@@ -62,6 +72,29 @@ def _crop_inputs(params: CropParams) -> list[Path]:
     elif params.pose_source == "network" and params.pose_network:
         files += _list_folder(params.pose_network)
     return files
+
+
+def _grimace_inputs(params: GrimaceParams) -> list[Path]:
+    """The faces; where there are scores, these and the classifier's judgements too."""
+    scored = [params.workdir / "grimace" / "scores" / f"{name}.csv" for name in params.raters]
+    scored += [Path(name) for name in params.score_files]
+    if not scored:
+        return _list_faces(params.workdir)
+    out_of_fold = params.workdir / "training" / "out_of_fold.parquet"
+    held_out = [out_of_fold] if out_of_fold.is_file() else []
+    frames = params.workdir / "predictions" / "frames.parquet"
+    return [*_list_faces(params.workdir), frames, *held_out, *scored]
+
+
+def _list_arenas(table: Path) -> list[Path]:
+    """The table of arena videos (the cohort's is not read), and the videos and tracker files it names."""
+    if not table.is_file():
+        return [table]
+    with open(table, newline="", encoding="utf-8-sig", errors="replace") as file:
+        rows = [row for row in csv.DictReader(file) if not (row.get("exclude_reason") or "").strip()]
+    named = [(row.get(column) or "").strip() for column in ("video", "pose") for row in rows]
+    places = [table.parent / name for name in dict.fromkeys(named) if name]
+    return [table, *(place for place in places if place.is_file())]
 
 
 def _local_files(names: pd.Series) -> list[Path]:

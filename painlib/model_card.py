@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -17,6 +18,7 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from scipy.special import expit, logit
 
 from painlib.faults import PainlibError
 
@@ -27,6 +29,8 @@ WEIGHTS_FILE = "weights.safetensors"
 N_BLOCKS = 6
 # Six poolings halve the side six times: a smaller input would leave nothing to average.
 SMALLEST_INPUT_PX = 2**N_BLOCKS
+# As near to 0 and 1 as counts: networks judge in single precision, with nothing between 1 and 1 - 6e-8.
+SMALLEST_P = 1e-7
 
 Width = Annotated[int, Field(ge=1, le=65536)]
 
@@ -70,6 +74,7 @@ class CropFacts(_CardPart):
     crop_px: int = Field(ge=1, description="side of the square, px of the original video")
     border: str = Field(description="what happened to squares that leave the image")
     likelihood_threshold: float = Field(ge=0, le=1)
+    jpeg_quality: int = Field(default=95, ge=1, le=100, description="that the faces were stored with")
 
 
 class CardMetrics(_CardPart):
@@ -77,6 +82,72 @@ class CardMetrics(_CardPart):
 
     held_out: Facts = Field(description="cross-validation, the animal as the unit")
     training_set: Facts = Field(description="as the paper's Table 1; says nothing of new animals")
+
+
+class Calibration(_CardPart):
+    """What turns the network's p_pain into a probability that holds on animals it never saw.
+
+    Fitted to held-out judgements (`painlib.calibration.fit_calibration`), each animal weighing the same. It
+    holds where pain is as frequent as among those faces (`share_pain`) and the label means the same.
+    """
+
+    method: Literal["temperature", "isotonic", "none"] = Field(description="none: left as the network says")
+    temperature: float | None = Field(default=None, gt=0, description="divides the logit of p_pain")
+    knots_p: tuple[float, ...] = Field(default=(), description="isotonic: p_pain, rising")
+    knots_calibrated: tuple[float, ...] = Field(default=(), description="isotonic: what each becomes")
+    n_animals: int = Field(ge=0, description="held-out animals it was fitted to")
+    n_faces: int = Field(ge=0)
+    share_pain: float | None = Field(default=None, ge=0, le=1, description="label pain, animals alike")
+    remark: str = Field(default="", description="what went wrong with the fit, in words; empty: nothing")
+
+    @model_validator(mode="after")
+    def _check_method(self) -> Calibration:
+        if (self.method == "temperature") != (self.temperature is not None):
+            raise ValueError(f"method {self.method!r} with temperature {self.temperature!r}")
+        if (self.method == "isotonic") != bool(self.knots_p):
+            raise ValueError(f"method {self.method!r} with {len(self.knots_p)} knots")
+        if len(self.knots_p) != len(self.knots_calibrated):
+            raise ValueError(f"{len(self.knots_p)} knots with {len(self.knots_calibrated)} values")
+        for knots in (self.knots_p, self.knots_calibrated):
+            if any(not 0 <= knot <= 1 for knot in knots) or list(knots) != sorted(knots):
+                raise ValueError("knots must lie in 0 to 1 and not fall")
+        return self
+
+    def apply(self, p_pain: np.ndarray | float) -> np.ndarray:
+        """Calibrated probabilities of pain, float64 in 0..1, of `p_pain` of any shape; NaN stays NaN.
+
+        A temperature above 1 draws probabilities towards 0.5, below 1 away from it, and leaves every call as
+        it is; 0 and 1 count as 1e-7 and 1 - 1e-7. Isotonic: straight lines between knots, which may change a
+        call. Raises `PainlibError` for a probability outside 0..1.
+        """
+        p = np.asarray(p_pain, dtype=np.float64)
+        wrong = (p < 0) | (p > 1)
+        if wrong.any():
+            raise PainlibError(f"Expected probabilities of 0 to 1, got {p[wrong].flat[0]:g}.")
+        if self.temperature is not None:
+            return np.asarray(expit(logit(np.clip(p, SMALLEST_P, 1 - SMALLEST_P)) / self.temperature))
+        return np.interp(p, self.knots_p, self.knots_calibrated) if self.knots_p else p.copy()
+
+    def explain(self) -> str:
+        """One or two sentences for a notebook or a caption."""
+        fitted = f"fitted to {self.n_faces:,} held-out faces of {self.n_animals} animals"
+        told = {
+            "temperature": f"Temperature {self.temperature or 1:.3g}, {fitted}.",
+            "isotonic": f"Isotonic, {len(self.knots_p)} knots, {fitted}.",
+            "none": "Not calibrated: probabilities stay as the network says.",
+        }[self.method]
+        return f"{told} {self.remark}".strip()
+
+
+class QualityLimits(_CardPart):
+    """From which quality on a face is judged; None: no limit. `painlib.calibration.measure_quality` says what
+    each number is."""
+
+    min_sharpness: float | None = Field(default=None, ge=0, description="below it a face is blurred")
+    min_size: float | None = Field(default=None, ge=0, description="below it a head is small")
+    max_turn: float | None = Field(default=None, ge=0, le=1, description="above it a face is turned away")
+    n_animals: int = Field(default=0, ge=0, description="held-out animals they were found on")
+    remarks: dict[str, str] = Field(default_factory=dict, description="by measure: how the limit was found")
 
 
 class ModelCard(_CardPart):
@@ -91,6 +162,8 @@ class ModelCard(_CardPart):
     crop: CropFacts
     pose_network: str | None = Field(description="folder of the pose network inside the model folder, if any")
     metrics: CardMetrics
+    calibration: Calibration | None = Field(default=None, description="of held-out animals; null: never made")
+    quality_limits: QualityLimits | None = Field(default=None, description="null: never looked for")
     training: Facts = Field(description="the training's parameters")
     seed: int
     versions: dict[str, str]

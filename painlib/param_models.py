@@ -135,6 +135,19 @@ class TrainParams(StageParams):
         ge=2, le=1000, description="groups of held-out animals; null: one animal at a time"
     )
     precision: Literal["auto", "float32"] = Field(description="mixed precision where it helps, or float32")
+    hold_out: Literal["subject", "strain", "lab"] = Field(
+        description="what is held out together: an animal, or all animals of a strain or a laboratory"
+    )
+    calibration: Literal["temperature", "isotonic"] = Field(description="how probabilities are calibrated")
+    device: Device = Field(description="where to compute", json_schema_extra=HOW)
+
+
+class ConfoundsParams(StageParams):
+    """02b_confounds: could it be something else than pain?"""
+
+    controls: list[str] = Field(description="treatments that do not hurt: their animals show time alone")
+    faces_per_recording: int = Field(ge=2, description="faces of a recording whose pictures are looked at")
+    batch: int = Field(ge=1, le=8192, description="faces a batch", json_schema_extra=HOW)
     device: Device = Field(description="where to compute", json_schema_extra=HOW)
 
 
@@ -146,7 +159,15 @@ class PredictParams(StageParams):
     min_coverage: float = Field(
         ge=0,
         le=1,
-        description="a minute with a smaller share of time points with a face is NaN, 0 to 1 (ours)",
+        description="a minute with a smaller share of judged time points is NaN, 0 to 1 (ours)",
+    )
+    abstain_below: float = Field(
+        ge=0.5, le=1, description="a less sure call is not judged, 0.5 (never) to 1 (calibrated; ours)"
+    )
+    min_sharpness: float | None = Field(ge=0, description="a less sharp face is not judged; null: as found")
+    min_size: float | None = Field(ge=0, description="a smaller head is not judged; null: as found")
+    max_turn: float | None = Field(
+        ge=0, le=1, description="a face turned further, 0 to 1, is not judged; null: as found"
     )
     device: Device = Field(description="where to compute", json_schema_extra=HOW)
 
@@ -165,7 +186,7 @@ class StatisticsParams(StageParams):
         description="an assay's treatments, in the order of the figure"
     )
     control: list[str] = Field(description="the treatment of an assay that the others are compared with")
-    paired: list[bool] = Field(description="whether the same animals got both treatments (crossover)")
+    paired: list[bool] = Field(description="whether the same animals got all treatments (crossover)")
     window_start_min: float = Field(
         ge=-1440, le=1440, description="start of the averaged window, min from time zero"
     )
@@ -196,10 +217,8 @@ class StatisticsParams(StageParams):
             if control not in treatments:
                 faults.append(f"control[{number}] needs one of {treatments}, got {control!r}")
         for number, (paired, treatments) in enumerate(zip(self.paired, self.groups, strict=False)):
-            if paired and len(treatments) != 2:
-                faults.append(
-                    f"paired[{number}] needs two treatments in groups[{number}], got {len(treatments)}"
-                )
+            if paired and len(treatments) < 2:
+                faults.append(f"paired[{number}] needs two or more treatments in groups[{number}], got 1")
         if self.window_end_min <= self.window_start_min:
             faults.append(
                 f"window_end_min needs more than window_start_min ({self.window_start_min:g} min), got "

@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from painlib.faults import Faults, PainlibError, did_you_mean
+from painlib.grimace_params import GrimaceParams
+from painlib.locomotion_params import LocomotionParams
 from painlib.notebook_defaults import read_notebook_defaults
 from painlib.param_models import (
+    ConfoundsParams,
     CropParams,
     GradcamParams,
     PredictParams,
@@ -27,8 +30,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "STAGES",
+    "ConfoundsParams",
     "CropParams",
     "GradcamParams",
+    "GrimaceParams",
+    "LocomotionParams",
     "PredictParams",
     "RegionsParams",
     "Run",
@@ -46,7 +52,7 @@ __all__ = [
 
 SHARED_KEYS = tuple(StageParams.model_fields)
 # Lists of paths: each entry stands against the file that names it, as a path does; "" stays "".
-PATH_LISTS = ("minutes",)
+PATH_LISTS = ("minutes", "score_files")
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,7 @@ class Stage:
     notebook: str
     params: type[StageParams]
     read_by_others: bool = True  # later stages read what it writes
+    reads_others: bool = True  # it reads what earlier stages write
 
     @property
     def number(self) -> str:
@@ -67,10 +74,13 @@ class Stage:
 STAGES: tuple[Stage, ...] = (
     Stage("crop", "01_crop", CropParams),
     Stage("train", "02_train", TrainParams),
+    Stage("confounds", "02b_confounds", ConfoundsParams, read_by_others=False),
     Stage("predict", "03_predict", PredictParams),
     Stage("statistics", "04_statistics", StatisticsParams, read_by_others=False),
     Stage("gradcam", "05a_gradcam", GradcamParams, read_by_others=False),
     Stage("regions", "05b_regions", RegionsParams, read_by_others=False),
+    Stage("grimace", "06_grimace_scale", GrimaceParams, read_by_others=False),
+    Stage("locomotion", "07_locomotion", LocomotionParams, read_by_others=False, reads_others=False),
 )
 
 

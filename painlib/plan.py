@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from painlib.faults import PainlibError, did_you_mean
 from painlib.inputs import stage_inputs
-from painlib.params import STAGES, PredictParams, Run, Stage, StageParams
+from painlib.params import STAGES, LocomotionParams, PredictParams, Run, Stage, StageParams
 from painlib.provenance import StageStatus, stage_status
 
 
@@ -37,7 +37,7 @@ def find_states(run: Run, stages: Sequence[Stage] = STAGES) -> dict[str, StageSt
             states[stage.name] = StageStatus("done", f"not needed: {needless[stage.name]}")
             continue
         found = find_state(stage, run.stages[stage.name])
-        if found.state == "done" and upstream:
+        if found.state == "done" and upstream and stage.reads_others:
             found = StageStatus("stale", f"follows {upstream}, which would run first")
         elif found.state != "done" and stage.read_by_others:
             upstream = upstream or stage.name
@@ -51,13 +51,18 @@ def find_state(stage: Stage, params: StageParams) -> StageStatus:
 
 
 def find_needless(run: Run) -> dict[str, str]:
-    """The stages that this run has no use for, and why: nothing to learn where a model is given, and no maps
-    to compare where no recording has a label."""
+    """The stages that this run has no use for, and why: nothing to learn where a model is given, nothing to
+    compare where no recording has a label, nothing to track where there are no arena videos."""
     from painlib.cohort import iter_recordings, load_cohort
 
     predict = run.stages["predict"]
     assert isinstance(predict, PredictParams)
-    needless = {"train": f"predict.model is given: {predict.model}"} if predict.model else {}
+    spared = ("train", "confounds") if predict.model else ()
+    needless = dict.fromkeys(spared, f"predict.model is given: {predict.model}")
     if not any(recording.label for recording in iter_recordings(load_cohort(predict.cohort))):
-        needless |= dict.fromkeys(("gradcam", "regions"), "no recording has a label")
+        needless |= dict.fromkeys(("gradcam", "regions", "grimace"), "no recording has a label")
+    locomotion = run.stages["locomotion"]
+    assert isinstance(locomotion, LocomotionParams)
+    if locomotion.arena_table is None:
+        needless["locomotion"] = "no arena videos"
     return needless

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -67,18 +67,31 @@ def iter_batches(
         yield here, faces.permute(0, 3, 1, 2).to(place)
 
 
-def tabulate_frames(card: ModelCard, faces: pd.DataFrame, probabilities: np.ndarray) -> pd.DataFrame:
+def tabulate_frames(
+    card: ModelCard,
+    faces: pd.DataFrame,
+    probabilities: np.ndarray,
+    quality: pd.DataFrame,
+    left_out: Sequence[str] | np.ndarray,
+) -> pd.DataFrame:
     """Rows of the table `frames` for one recording, judged by a model that went through `check_labels`.
 
-    `faces` are its rows of the face index, `probabilities` (n, 2) of the same faces in the same order.
-    `trained_on` marks an animal that the card names among its training animals: its probabilities say nothing
-    about how the network does on new animals.
+    `faces` are its rows of the face index; of the same faces in the same order: `probabilities` (n, 2),
+    `quality` (sharpness, size, turn) and `left_out` (n,) why a face takes no part, or empty. Without a
+    calibration in the card p_pain_calibrated is p_pain. `trained_on` marks an animal that the card names
+    among its training animals: its probabilities say nothing about how the network does on new animals.
     """
     if len(faces) != len(probabilities):
         raise PainlibError(f"Expected an input for each of {len(faces)} faces, got {len(probabilities)}.")
     frames = faces[["recording", "subject", "camera", "frame", "time_s", "rule"]].reset_index(drop=True)
     trained = mark_trained(frames["subject"], card)
-    return frames.assign(p_no_pain=probabilities[:, 0], p_pain=probabilities[:, 1], trained_on=trained)
+    p_pain = probabilities[:, 1]
+    calibrated = p_pain if card.calibration is None else card.calibration.apply(p_pain)
+    measures = {name: quality[name].to_numpy() for name in ("sharpness", "size", "turn")}
+    return frames.assign(
+        p_no_pain=probabilities[:, 0], p_pain=p_pain, p_pain_calibrated=calibrated, **measures,
+        left_out=left_out, trained_on=trained, inside="",
+    )  # fmt: skip
 
 
 def check_labels(card: ModelCard) -> None:

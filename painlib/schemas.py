@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 # Probabilities that went through float32 still sum to 1 within this.
 SUM_TOLERANCE = 1e-5
+LEFT_OUT = ("blurred", "small", "turned")  # why a face is not judged
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ _PROBABILITIES = {
     "p_pain": Column("float64", "probability of pain", at_least=0, at_most=1),
 }
 _TRAINED_ON = {"trained_on": Column("bool", "the model was trained on this animal")}
+_KNOWN = ("inside", "outside", "cannot be told", "")
+_INSIDE = {"inside": Column("str", "whether the model knows such animals, or empty: not asked", allowed=_KNOWN)}
 
 
 def _keypoint_columns() -> dict[str, Column]:
@@ -95,13 +98,29 @@ SCHEMAS: dict[str, TableSchema] = {
                 "sex": Column("str", "of the animal, or empty"),
                 "fold": Column("str", "the round in which this animal was held out"),
                 **_PROBABILITIES,
+                "p_pain_calibrated": Column(
+                    "float64", "p_pain, calibrated by other animals", at_least=0, at_most=1
+                ),
             },
             sums_to_one=("p_no_pain", "p_pain"),
         ),
         TableSchema(
             "frames",
             "03_predict",
-            {**_WHO, **_CAMERA, **_FRAME, **_RULE, **_PROBABILITIES, **_TRAINED_ON},
+            {
+                **_WHO,
+                **_CAMERA,
+                **_FRAME,
+                **_RULE,
+                **_PROBABILITIES,
+                "p_pain_calibrated": Column("float64", "p_pain, calibrated", at_least=0, at_most=1),
+                "sharpness": Column("float64", "sharpness of the face, 1/px^2", at_least=0),
+                "size": Column("float64", "share of the crop's side that the face takes", at_least=0),
+                "turn": Column("float64", "0 frontal to 1 in profile", at_least=0, at_most=1),
+                "left_out": Column("str", "why the face is not judged", allowed=("", *LEFT_OUT)),
+                **_TRAINED_ON,
+                **_INSIDE,
+            },
             sums_to_one=("p_no_pain", "p_pain"),
         ),
         TableSchema(
@@ -122,10 +141,14 @@ SCHEMAS: dict[str, TableSchema] = {
                 **_WHO,
                 "time_s": _FRAME["time_s"],
                 "minute": Column("int64", "whole minutes since time zero"),
-                "n_faces": Column("int8", "faces of this time point, one a camera at most", at_least=0),
+                "n_faces": Column("int8", "faces judged, one a camera at most", at_least=0),
+                "n_left_out": Column("int8", "faces too poor to be judged", at_least=0),
                 "p_no_pain": Column("float64", "sum over cameras, NaN without a face", True, at_least=0),
                 "p_pain": Column("float64", "sum over cameras, NaN without a face", True, at_least=0),
-                "call": Column("str", "the judgement", allowed=("pain", "no pain", "skipped")),
+                "p_pain_calibrated": Column(
+                    "float64", "mean over cameras, NaN without a face", True, at_least=0, at_most=1
+                ),
+                "call": Column("str", "the judgement", allowed=("pain", "no pain", "not judged", "skipped")),
                 **_TRAINED_ON,
             },
         ),
@@ -139,8 +162,9 @@ SCHEMAS: dict[str, TableSchema] = {
                 "treatment": Column("str", "treatment, or empty while it is sealed"),
                 "minute": Column("int64", "whole minutes since time zero"),
                 "n_timepoints": Column("int64", "time points of this minute", at_least=0),
-                "n_evaluated": Column("int64", "time points with a face", at_least=0),
+                "n_evaluated": Column("int64", "time points called pain or no pain", at_least=0),
                 "n_pain": Column("int64", "time points called pain", at_least=0),
+                "n_not_judged": Column("int64", "time points with a face, not judged", at_least=0),
                 "coverage": Column("float64", "n_evaluated / n_timepoints", True, at_least=0, at_most=1),
                 "pain_probability": Column(
                     "float64",
@@ -150,6 +174,7 @@ SCHEMAS: dict[str, TableSchema] = {
                     at_most=1,
                 ),
                 **_TRAINED_ON,
+                **_INSIDE,
             },
         ),
     )

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
     from painlib.scoring import Score, Scorer
 
-COLUMNS = ("source", "second", "n_frames", "n_faces", "call", "confidence", "p_pain", "reason")
+COLUMNS = ("source", "second", "n_frames", "n_faces", "n_left_out", "call", "confidence", "p_pain", "reason")
 NOTE = (
-    "p_pain: the network's probability of pain, of one camera; a second of video is the mean over its faces. "
+    "p_pain: the network's own probability of pain, of one camera; a second of video is the mean over its "
+    "faces. confidence: calibrated probability of the class that was called. "
     "The network learned weak labels ('filmed after the treatment' was taken as pain)."
 )
 OVERLAY_FPS = 2.0  # seconds of video in a second of overlay

@@ -11,25 +11,29 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 import cv2
 import numpy as np
+import pandas as pd
 import torch
 
+from painlib.calibration import gate_faces, measure_quality
 from painlib.cohort import VideoPart
 from painlib.crop import Border, apply_rules, cut_square, find_centres, place_square
 from painlib.face_points import ask_network, gather_batches
 from painlib.face_store import Jpeg, decode_face, encode_face
 from painlib.faults import PainlibError
-from painlib.fusion import CLOCK_TOLERANCE_S, TIE
+from painlib.fusion import CLOCK_TOLERANCE_S, NEVER_ABSTAIN, TIE
 from painlib.model import load_model
 from painlib.pose import load_pose_network
+from painlib.pose_labels import COORDINATES
 from painlib.prediction import check_labels
 from painlib.video import read_frames
 
 POSE_BATCH = 32  # frames that go to the pose network at once
 WHOLE_FRAME_PX = 1_000_000  # a pose network that does not know its frames' size gets them whole
+NO_FACE = "no face to cut out"
 SHOWN_PX = 960  # longer side of what a score carries for an overlay
 
 
@@ -78,16 +82,18 @@ class Sight:
 class Score:
     """One image, or one second of a video (`second`: whole seconds from its start; None: an image).
 
-    `p_pain`: mean over the faces seen, NaN without one. `call`: "pain" or "no pain", the class with the
-    higher mean (equal: no pain, as in fusion), or "not judged", and then `reason` says why. `confidence`:
-    mean probability of the likelier class, 0.5 to 1, NaN without a face. `sight`: the second's first face, or
-    first frame.
+    `n_faces`: faces judged; `n_left_out`: those too poor for the card's limits of quality. `p_pain`: the
+    network's own, mean over the faces judged, NaN without one. `call`: "pain" or "no pain", the class with
+    the higher mean (equal: no pain, as in fusion), or "not judged", and then `reason` says why. `confidence`:
+    calibrated probability of that class (the network's own where the card has no calibration), mean over the
+    faces judged. `sight`: the second's first face, or first frame.
     """
 
     source: str
     second: int | None
     n_frames: int
     n_faces: int
+    n_left_out: int
     call: str
     confidence: float
     p_pain: float
@@ -97,6 +103,23 @@ class Score:
     def as_row(self) -> dict[str, Any]:
         """All that is written of it."""
         return {place.name: getattr(self, place.name) for place in fields(self) if place.compare}
+
+
+class _Judged(NamedTuple):
+    """One picture: p_pain, or NaN and why there is none; its sight where asked for."""
+
+    p_pain: float
+    why_not: str
+    sight: Sight | None
+
+
+class _Cut(NamedTuple):
+    """One picture's face (px, px, 3) or None, its nose and eyes (6,) as shares of the face's side (NaN: not
+    seen), its sight."""
+
+    face: np.ndarray | None
+    landmarks: np.ndarray
+    sight: Sight | None
 
 
 @dataclass(frozen=True)
@@ -157,7 +180,7 @@ class Scorer:
         for second, moments in seen:
             yield self._summarise(path, second, [judged for _, judged in moments])
 
-    def _watch(self, path: str | Path) -> Iterator[tuple[float, tuple[float, Sight | None]]]:
+    def _watch(self, path: str | Path) -> Iterator[tuple[float, _Judged]]:
         """Time, s, and judgement of every frame."""
         if self._pose is None:
             raise PainlibError(f"Expected images of faces (--face), got a video: {path}.")
@@ -165,16 +188,30 @@ class Scorer:
             times = [frame.time_s for frame in batch]
             yield from zip(times, self._judge(list(batch), path), strict=True)
 
-    def _judge(self, pictures: list[Picture], path: str | Path) -> list[tuple[float, Sight | None]]:
-        """p_pain (NaN without a face) and sight (where asked for) of each picture; empties `pictures`."""
+    def _judge(self, pictures: list[Picture], path: str | Path) -> list[_Judged]:
+        """The judgement of each picture; empties `pictures`."""
         try:
             points = self._find_points(pictures)
             cut = [self._cut(pictures.pop(0), found) for found in points]  # no full image is kept
+            faces = [one.face for one in cut if one.face is not None]
+            landmarks = [one.landmarks for one in cut if one.face is not None]
+            reasons = iter(self._gate(faces, landmarks))
         except PainlibError as error:
             raise PainlibError(f"{path}: {error}") from error
-        faces = [face for face, _ in cut if face is not None]
-        judged = iter(self._ask(np.stack(faces)) if faces else ())
-        return [(math.nan if face is None else float(next(judged)), sight) for face, sight in cut]
+        p_pain = iter(self._ask(np.stack(faces)) if faces else ())
+        judged = []
+        for one in cut:
+            p, why_not = (math.nan, NO_FACE) if one.face is None else (float(next(p_pain)), next(reasons))
+            judged.append(_Judged(math.nan if why_not else p, why_not, one.sight))
+        return judged
+
+    def _gate(self, faces: list[np.ndarray], landmarks: list[np.ndarray]) -> list[str]:
+        """Why each face is too poor to be judged, or empty; faces that were given are all taken."""
+        limits = self.card.quality_limits
+        if self._pose is None or limits is None or not faces:
+            return [""] * len(faces)
+        places = pd.DataFrame(landmarks, columns=list(COORDINATES))
+        return list(gate_faces(measure_quality(faces, places[[]], places), limits))
 
     def _find_points(self, pictures: list[Picture]) -> np.ndarray:
         """(n, 3, 3) x, y, likelihood in px of the pictures; NaN where they are faces already."""
@@ -182,14 +219,12 @@ class Scorer:
             return np.full((len(pictures), 3, 3), np.nan)
         return ask_network(self._pose, self._settings)(cast(Any, pictures))
 
-    def _cut(self, picture: Picture, points: np.ndarray) -> tuple[np.ndarray | None, Sight | None]:
-        """The face (px, px, 3) at the network's size, or None, and the sight of the picture."""
-        px, side, threshold = (
-            self.card.architecture.input_px,
-            self._crop_px,
-            self.card.crop.likelihood_threshold,
-        )
+    def _cut(self, picture: Picture, points: np.ndarray) -> _Cut:
+        """The face of a picture, if there is one, as the rules find it, or the whole picture."""
+        px, side = self.card.architecture.input_px, self._crop_px
+        threshold = self.card.crop.likelihood_threshold
         rule, corner, square = 0, None, None
+        landmarks = np.full(6, np.nan)
         face: np.ndarray | None = None
         if self._pose is None:
             face = _resize(_check_square(picture.image), px, px)
@@ -202,12 +237,14 @@ class Scorer:
             jpeg = encode_face(cut_square(picture.image, corner, side), self.card.crop.jpeg_quality)
             face = decode_face(Jpeg(jpeg, side, Path("the face cut out")), px)
             square = (corner[0] + side / 2, corner[1] + side / 2, float(side))
+            places = np.where(points[:, 2:] >= threshold, points[:, :2], np.nan)
+            landmarks = ((places - corner + 0.5) / side).reshape(-1)
         if not self._sights:
-            return face, None
+            return _Cut(face, landmarks, None)
         scale = min(1.0, SHOWN_PX / max(picture.size))
         shown = picture.shrunk(*(max(1, round(scale * length)) for length in picture.size))
         marked = None if square is None else (scale * square[0], scale * square[1], scale * square[2])
-        return face, Sight(shown, points * (scale, scale, 1), rule, marked, threshold)
+        return _Cut(face, landmarks, Sight(shown, points * (scale, scale, 1), rule, marked, threshold))
 
     def _ask(self, faces: np.ndarray) -> np.ndarray:
         """p_pain (n,) of faces (n, px, px, 3) uint8."""
@@ -216,22 +253,26 @@ class Scorer:
             images = torch.from_numpy(faces).permute(0, 3, 1, 2).to(device)
             return self._net.probabilities(images)[:, 1].numpy()
 
-    def _summarise(
-        self, path: str | Path, second: int | None, judged: list[tuple[float, Sight | None]]
-    ) -> Score:
-        values = np.array([p for p, _ in judged])
+    def _summarise(self, path: str | Path, second: int | None, judged: list[_Judged]) -> Score:
+        values = np.array([one.p_pain for one in judged])
         faces = np.isfinite(values)
-        first = int(faces.argmax())
-        facts = (str(path), second, len(values), int(faces.sum()))
+        n_left_out = sum(one.why_not not in ("", NO_FACE) for one in judged)
+        facts = (str(path), second, len(values), int(faces.sum()), n_left_out)
         if not faces.any():
-            return Score(*facts, "not judged", math.nan, math.nan, "no face to cut out", judged[first][1])
-        p_pain = float(values[faces].mean())
-        confidence = max(p_pain, 1 - p_pain)
-        call = "pain" if 2 * p_pain - 1 > TIE else "no pain"
+            reasons = sorted({one.why_not for one in judged} - ({NO_FACE} if n_left_out else set()))
+            seen = [one.why_not != NO_FACE for one in judged]
+            sight = judged[int(np.argmax(seen))].sight
+            return Score(*facts, "not judged", math.nan, math.nan, ", ".join(reasons), sight)
+        p_pain, calibrated = float(values[faces].mean()), self._calibrate(values[faces]).mean()
+        call, confidence = ("pain", calibrated) if 2 * p_pain - 1 > TIE else ("no pain", 1 - calibrated)
         reason = ""
-        if confidence < self._abstain_below:
+        if self._abstain_below > NEVER_ABSTAIN and confidence < self._abstain_below:
             call, reason = "not judged", f"confidence below {self._abstain_below:g}"
-        return Score(*facts, call, confidence, p_pain, reason, judged[first][1])
+        sight = judged[int(faces.argmax())].sight
+        return Score(*facts, call, float(confidence), p_pain, reason, sight)
+
+    def _calibrate(self, p_pain: np.ndarray) -> np.ndarray:
+        return p_pain if self.card.calibration is None else self.card.calibration.apply(p_pain)
 
 
 def is_image(path: str | Path) -> bool:

@@ -25,7 +25,8 @@ _FILMED = (
 # What a stage reads of the cohort table; a change of another column makes its results no older.
 COHORT_COLUMNS: dict[str, tuple[str, ...]] = {
     "crop": (*_FILMED, "pose", "lab"),
-    "train": (*_FILMED, "phase", "label", "sex", "lab"),
+    "train": (*_FILMED, "phase", "label", "sex", "strain", "lab"),
+    "confounds": (*_FILMED, "time_zero_s", "period", "phase", "label", "treatment", "sex", "lab"),
     "predict": (*_FILMED, "time_zero_s", "period", "phase", "label", "treatment", "sex", "lab"),
 }
 

@@ -12,7 +12,15 @@ from painlib.crop_results import read_crop_facts
 from painlib.faults import PainlibError
 from painlib.machine import find_version, list_versions
 from painlib.model import save_model
-from painlib.model_card import LABELS, CardMetrics, CropFacts, ModelCard, TrainingAnimal
+from painlib.model_card import (
+    LABELS,
+    Calibration,
+    CardMetrics,
+    CropFacts,
+    ModelCard,
+    QualityLimits,
+    TrainingAnimal,
+)
 from painlib.param_models import StageParams, TrainParams
 from painlib.pose_source import copy_pose_network
 from painlib.training import TrainedNet
@@ -42,11 +50,14 @@ def save_final_model(
     params: TrainParams,
     held_out: pd.DataFrame,
     confusion: pd.DataFrame,
+    calibration: Calibration,
+    limits: QualityLimits,
 ) -> ModelCard:
     """Write `workdir/model`: weights, card and pose network, all that is needed to judge new video.
 
     `faces`: those of `label_faces`; `held_out`: `summarise_animals` of animals that were held out;
-    `confusion`: `confusion_by_sex` of the training set. The card keeps the two apart.
+    `confusion`: `confusion_by_sex` of the training set. The card keeps the two apart. `calibration` and
+    `limits` were found on held-out animals.
     """
     folder = params.workdir / "model"
     pose_folder = copy_pose_network(params.workdir, folder)
@@ -64,6 +75,8 @@ def save_final_model(
             held_out=_list_rows(held_out, "metric"),
             training_set=_list_rows(confusion, "sex"),
         ),
+        calibration=calibration,
+        quality_limits=limits,
         training=params.model_dump(mode="json", exclude={*StageParams.model_fields, "device"}),
         seed=params.seed,
         versions={"painlib": find_version(), **list_versions()},

@@ -221,6 +221,7 @@ def follow_minutes(
             for video in recording.cameras
         }
         frames = judged[judged["recording"] == recording.name]
+        frames = frames.assign(p_pain_calibrated=frames["p_pain"], left_out="")
         timepoints = fuse_recording(recording, frames, filmed, trained_on=False)
         minutes.append(summarise_minutes(recording, timepoints, 0.0))
         if recording.phase == "post" and recording.treatment != "vehicle":

@@ -18,7 +18,7 @@ from painlib.demo import DemoParams, draw_cohort
 from painlib.tables import read_table
 
 ROOT = Path(__file__).parents[1]
-STAGES = ("01_crop", "02_train", "03_predict", "04_statistics", "05a_gradcam", "05b_regions")
+STAGES = ("01_crop", "02_train", "03_predict", "04_statistics", "05a_gradcam", "05b_regions", "06_grimace_scale")
 DRAWN = DemoParams(
     seed=11, strength=1.0, coat="white", width=480, height=270, fps=0.5,
     training_animals=4, training_minutes=1,
@@ -43,6 +43,7 @@ SETTINGS = {
         "shown_faces": 3, "checked_faces": 16, "gradient_steps": 8, "evidence_faces": 20, "device": "cpu",
     },
     "regions": {"faces_per_recording": 40, "map_seeds": 1, "pairs": 20, "unpaired": 20},
+    "grimace": {"score_files": ["cohort/scores/raters_1_and_2.csv", "cohort/scores/rater_3.csv"]},
 }  # fmt: skip
 
 

@@ -16,7 +16,8 @@ LONGEST_MODULE = 320  # lines
 FLOORS: dict[str, list[str]] = {
     "0": [
         *("faults", "progress", "workers", "machine", "fingerprints", "schemas", "tables"),
-        *("param_models", "notebook_defaults", "params", "cohort_file", "cohort_checks", "cohort"),
+        *("param_models", "grimace_params", "locomotion_params", "notebook_defaults", "params"),
+        *("cohort_file", "cohort_checks", "cohort"),
         *("stage_files", "provenance", "inputs"),
     ],
     "1": [
@@ -26,8 +27,9 @@ FLOORS: dict[str, list[str]] = {
     ],
     "2": [
         *("model_card", "model", "batches", "baseline", "metrics", "checkpoint", "training", "prediction"),
-        *("validation", "weak_labels", "fusion", "attribution", "judging", "scoring", "stats", "similarity"),
-        *("regions", "region_tests", "evidence", "region_faces", "region_results"),
+        *("validation", "calibration", "weak_labels", "fusion", "attribution", "regions"),
+        *("judging", "scoring", "stats", "similarity", "region_tests", "evidence", "region_faces"),
+        *("region_results", "grimace", "locomotion", "novelty", "confounds"),
     ],
     "3": ["plots", "widgets"],
     "aside": ["demo"],

@@ -245,7 +245,7 @@ def test_a_recording_becomes_time_points_and_minutes():
         [("left", 33, 0.9), ("left", 31, 0.2), ("right", 7, 0.9), ("right", 8, 0.3)],
         columns=["camera", "frame", "p_pain"],
     )
-    frames["p_no_pain"] = 1 - frames["p_pain"]
+    frames = frames.assign(p_no_pain=1 - frames["p_pain"], p_pain_calibrated=frames["p_pain"], left_out="")
     recording = build_recording(time_zero_s=60.0)
     timepoints = fuse_recording(recording, frames, filmed, trained_on=True)
     check_table(timepoints, "timepoints", "schema")
@@ -267,7 +267,8 @@ def test_a_recording_becomes_time_points_and_minutes():
 
 def test_a_recording_without_any_face_is_skipped_throughout_not_zero():
     filmed = {"left": pd.DataFrame({"frame": range(120), "time_s": np.arange(120.0)})}
-    frames = pd.DataFrame({"camera": [], "frame": [], "p_no_pain": [], "p_pain": []})
+    columns = ["camera", "frame", "p_no_pain", "p_pain", "p_pain_calibrated", "left_out"]
+    frames = pd.DataFrame({name: [] for name in columns})
     timepoints = fuse_recording(build_recording(), frames, filmed, trained_on=False)
     check_table(timepoints, "timepoints", "schema")
     minutes = summarise_minutes(build_recording(), timepoints, 0.0)
@@ -276,10 +277,38 @@ def test_a_recording_without_any_face_is_skipped_throughout_not_zero():
     assert minutes["pain_probability"].isna().all()
 
 
+def test_faces_too_poor_and_calls_too_unsure_are_not_judged_and_counted_apart_from_skipped_ones():
+    filmed = {camera: pd.DataFrame({"frame": range(5), "time_s": np.arange(5.0)}) for camera in "AB"}
+    rows = [
+        ("A", 0, 0.9, 0.8, ""), ("B", 0, 0.2, 0.3, "blurred"),  # the other camera's call
+        ("A", 1, 0.9, 0.8, "turned"),  # no face is left: not judged
+        ("A", 2, 0.9, 0.6, ""), ("B", 2, 0.8, 0.5, ""),  # 0.55 on average: not sure enough
+        ("A", 3, 0.1, 0.2, ""),  # no pain, sure
+    ]  # fmt: skip
+    frames = pd.DataFrame(rows, columns=["camera", "frame", "p_pain", "p_pain_calibrated", "left_out"])
+    frames["p_no_pain"] = 1 - frames["p_pain"]
+    timepoints = fuse_recording(build_recording(), frames, filmed, trained_on=False, abstain_below=0.7)
+    check_table(timepoints, "timepoints", "schema")
+    assert timepoints["call"].tolist() == ["pain", "not judged", "not judged", "no pain", "skipped"]
+    assert timepoints["n_faces"].tolist() == [1, 0, 2, 1, 0]
+    assert timepoints["n_left_out"].tolist() == [1, 1, 0, 0, 0]
+    np.testing.assert_allclose(timepoints["p_pain_calibrated"], [0.8, NAN, 0.55, 0.2, NAN])
+
+    minutes = summarise_minutes(build_recording(), timepoints, min_coverage=0.0)
+    counts = ["n_timepoints", "n_evaluated", "n_pain", "n_not_judged"]
+    assert minutes[counts].to_numpy().tolist() == [[5, 2, 1, 2]]
+    assert minutes["coverage"].tolist() == [0.4]
+    assert window_means(minutes, 0, 1)["n_not_judged"].tolist() == [2]
+    # At 0.5 every call is made, whatever its calibrated probability.
+    always = fuse_recording(build_recording(), frames, filmed, trained_on=False)
+    assert always["call"].tolist() == ["pain", "not judged", "pain", "no pain", "skipped"]
+
+
 def test_faces_of_frames_that_were_not_filmed_are_refused():
     filmed = {"left": pd.DataFrame({"frame": [0, 1], "time_s": [0.0, 0.1]})}
     for frame in ([5], [0, 0]):
         faces = pd.DataFrame({"camera": "left", "frame": frame, "p_no_pain": 0.5, "p_pain": 0.5})
+        faces = faces.assign(p_pain_calibrated=0.5, left_out="")
         with pytest.raises(PainlibError, match=r"m1_AC.*left"):
             fuse_recording(build_recording(), faces, filmed, trained_on=False)
 
@@ -299,7 +328,7 @@ MINUTES = [
 def test_windows_give_the_mean_of_minutes_and_the_pooled_counts():
     minutes = pd.DataFrame(
         MINUTES, columns=["recording", "minute", "n_timepoints", "n_evaluated", "n_pain", "pain_probability"]
-    ).assign(subject="m1", treatment="AC")
+    ).assign(subject="m1", treatment="AC", n_not_judged=0)
     windows = window_means(minutes, 0, 4).set_index("recording")
 
     r1 = windows.loc["r1"]
@@ -325,6 +354,7 @@ def test_a_window_takes_whole_minutes_only():
             "n_timepoints": 1,
             "n_evaluated": 1,
             "n_pain": 1,
+            "n_not_judged": 0,
             "pain_probability": 1.0,
         }
     )

@@ -19,6 +19,7 @@ from painlib.judging import judge_recordings
 from painlib.model import PainNet, load_model, save_model
 from painlib.model_card import LABELS, CardMetrics, CropFacts, ModelCard, TrainingAnimal
 from painlib.param_models import PredictParams
+from painlib.pose_labels import COORDINATES
 from painlib.prediction import predict_faces
 from painlib.tables import read_table, write_table, write_whole
 
@@ -67,6 +68,12 @@ def describe(name: str) -> Recording:
     return Recording(name, name[:2], cameras, "post", "", "", "", "", 0.0)
 
 
+def place_points(index: pd.DataFrame, workdir: Path, threshold: float) -> pd.DataFrame:
+    """Nose and eyes of frontal faces; these have no pose."""
+    places = dict(zip(COORDINATES, (0.5, 0.7, 0.4, 0.4, 0.6, 0.4), strict=True))
+    return pd.DataFrame(places, index=index.index)
+
+
 class Lab:
     """Faces of two recordings, a model, and how often the network swept over them."""
 
@@ -77,8 +84,13 @@ class Lab:
     def judge(self, names=tuple(FACES)) -> tuple[pd.DataFrame, int]:
         """The table `frames`, and the number of recordings that were swept over."""
         settings = dict(cohort="c.csv", seed=1, model=None, batch=4, min_coverage=0.0, device="cpu")
+        settings |= dict(abstain_below=0.5, min_sharpness=None, min_size=None, max_turn=None)
         params = PredictParams.model_construct(workdir=self.workdir, **settings)
-        with patch.object(judging, "judge_with_maps", wraps=judging.judge_with_maps) as sweep:
+        with (
+            patch.object(judging, "judge_with_maps", wraps=judging.judge_with_maps) as sweep,
+            patch.object(judging, "read_crop_facts", lambda workdir: {"likelihood_threshold": 0.9}),
+            patch.object(judging, "load_landmarks", place_points),
+        ):
             frames = judge_recordings([describe(name) for name in names], self.net, self.card, params)
         return frames, sweep.call_count
 

@@ -24,7 +24,7 @@ MOST_CELLS, MOST_LINES, MOST_PARAMETER_LINES = 25, 15, 30
 # A path of one machine: /home/..., /Users/..., C:\..., ~/...
 ABSOLUTE_PATH = re.compile(r"""["'(\s](/(?!/)[A-Za-z_][\w.-]*/|[A-Za-z]:[\\/]|~/)""")
 # What opens a widget, and waits for somebody.
-OPENING = {"label_points", "mark_regions"}
+OPENING = {"label_points", "mark_regions", "score_faces"}
 SHOWING = re.compile(r"\b(save_figure|plot_\w+|Video)\(")
 
 

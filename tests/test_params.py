@@ -109,8 +109,20 @@ interactive: bool = False  # the widget
 annotator: str = ""  # in the widget
 start_from_proposals: bool = False  # or from nothing
 """
+GRIMACE = """faces: int = 1000  # faces
+save_faces: bool = False  # as jpg
+raters: list[str] = []  # of the widget
+score_files: list[str] = []  # of others
+score_columns: list[str] = []  # their names
+missing_codes: list[str] = ["", "-1"]  # not scored
+rejected_codes: list[str] = ["blurry"]  # out
+score_all: bool = False  # drawn faces alone
+min_units: int = 3  # of five
+interactive: bool = False  # the widget
+rater: str = ""  # in the widget
+"""
 SHARED = "cohort: cohort.csv\nworkdir: ../out\nseed: 7\n"
-CELLS = (CROP, TRAIN, PREDICT, STATISTICS, GRADCAM, REGIONS)
+CELLS = (CROP, TRAIN, PREDICT, STATISTICS, GRADCAM, REGIONS, GRIMACE)
 
 
 def write_notebook(path: Path, *parameters: str) -> Path:
@@ -180,7 +192,16 @@ def test_a_section_wins_over_shared_keys_and_these_over_the_notebook(house: Hous
     assert isinstance(predict, PredictParams)
     assert (train.seed, predict.seed) == (11, 7)
     assert (train.epochs, train.faces_per_epoch) == (3, 30000)
-    assert list(run.stages) == ["crop", "train", "predict", "statistics", "gradcam", "regions"]
+    assert list(run.stages) == [
+        "crop",
+        "train",
+        "predict",
+        "statistics",
+        "gradcam",
+        "regions",
+        "grimace",
+        "locomotion",
+    ]
     assert run.demo is None
 
 
@@ -197,7 +218,7 @@ def test_two_sections_may_have_a_key_of_the_same_name_and_each_its_own_value(hou
 def test_a_parameter_file_that_comes_with_painlib_fits_the_notebooks(path: Path) -> None:
     run = load_run(path, ROOT / "notebooks")
     assert list(run.stages) == [stage.name for stage in STAGES]
-    assert {"gradcam", "regions"} <= set(load_yaml(path))
+    assert {"gradcam", "regions", "grimace", "locomotion"} <= set(load_yaml(path))
     region_params = run.stages["regions"]
     assert isinstance(region_params, RegionsParams)
     assert not region_params.interactive, "a headless run waits for nobody"
@@ -214,7 +235,14 @@ def test_the_published_numbers_of_the_interpretation_stand_in_the_articles_file(
 
 
 def test_a_stage_is_numbered_as_its_notebook_is() -> None:
-    assert [stage.number for stage in STAGES] == ["01", "02", "03", "04", "05a", "05b"]
+    assert [stage.number for stage in STAGES] == ["01", "02", "03", "04", "05a", "05b", "06", "07"]
+
+
+def test_score_files_stand_against_the_file_that_names_them(house: House) -> None:
+    run = house.load(SHARED + "grimace: {score_files: [scores/a.csv, ../b.csv]}\n")
+    (grimace,) = [params for name, params in run.stages.items() if name == "grimace"]
+    here = run.path.parent
+    assert grimace.score_files == [str(here / "scores" / "a.csv"), str(here.parent / "b.csv")]  # type: ignore[attr-defined]
 
 
 def test_paths_stand_against_the_file_that_names_them(house: House) -> None:
@@ -395,7 +423,7 @@ def test_an_eye_that_no_camera_sees_may_be_left_out() -> None:
         ({"minutes": [""]}, r"minutes needs one entry an assay \(2\), got 1"),
         ({"paired": [False]}, "paired needs one entry"),
         ({"control": ["vehicle", "saline"]}, r"control\[1\] needs one of .* got 'saline'"),
-        ({"paired": [True, True]}, r"paired\[0\] needs two treatments in groups\[0\], got 3"),
+        ({"groups": [["vehicle", "AC"], ["vehicle"]]}, r"paired\[1\] needs two or more treatments .* got 1"),
         ({"groups": [["vehicle"], ["vehicle", "vehicle"]]}, r"groups\[1\] needs different treatments"),
         ({"assays": ["a", "a"]}, "'a' twice"),
         ({"window_end_min": 0.0}, "window_end_min needs more than window_start_min"),

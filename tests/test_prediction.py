@@ -10,7 +10,7 @@ from scipy.special import softmax
 
 from painlib.faults import PainlibError
 from painlib.model import PainNet
-from painlib.model_card import LABELS, CardMetrics, CropFacts, ModelCard, TrainingAnimal
+from painlib.model_card import LABELS, Calibration, CardMetrics, CropFacts, ModelCard, TrainingAnimal
 from painlib.prediction import check_labels, mark_trained, predict_faces, tabulate_frames
 from painlib.tables import check_table
 
@@ -52,6 +52,10 @@ def list_faces(n: int, subject: str = "m1") -> pd.DataFrame:
         },
         index=np.arange(n) + 100,
     )
+
+
+def list_quality(n: int) -> pd.DataFrame:
+    return pd.DataFrame({"sharpness": np.full(n, 0.2), "size": 0.9, "turn": 0.1})
 
 
 def test_probabilities_are_those_of_the_network_in_evaluation_mode(net):
@@ -128,15 +132,27 @@ def test_faces_of_another_size_are_refused(net):
 def test_a_recording_gets_a_row_a_face(net, n):
     faces = list_faces(n)
     probabilities = predict_faces(net, draw_faces(n), 2, "cpu")
-    frames = tabulate_frames(build_card(net), faces, probabilities)
+    frames = tabulate_frames(build_card(net), faces, probabilities, list_quality(n), [""] * n)
     check_table(frames, "frames", "schema")
     assert frames["frame"].tolist() == faces["frame"].tolist()
     np.testing.assert_array_equal(frames[["p_no_pain", "p_pain"]].to_numpy(), probabilities)
 
 
+def test_probabilities_are_calibrated_as_the_card_says_and_kept_beside_the_raw_ones(net):
+    halved = Calibration(method="temperature", temperature=2, n_animals=2, n_faces=8)
+    card = build_card(net).model_copy(update={"calibration": halved})
+    judged = np.array([[0.1, 0.9], [0.9, 0.1], [0.5, 0.5]])
+    frames = tabulate_frames(card, list_faces(3), judged, list_quality(3), ["", "blurred", ""])
+    assert frames["p_pain"].tolist() == [0.9, 0.1, 0.5]
+    # Odds of 9 become odds of 3.
+    np.testing.assert_allclose(frames["p_pain_calibrated"], [0.75, 0.25, 0.5])
+    assert frames["left_out"].tolist() == ["", "blurred", ""]
+
+
 @pytest.mark.parametrize(("subject", "trained_on"), [("m1", True), ("m10", False)])
 def test_an_animal_of_the_training_is_marked(net, subject, trained_on):
-    frames = tabulate_frames(build_card(net), list_faces(3, subject), np.full((3, 2), 0.5))
+    card, faces = build_card(net), list_faces(3, subject)
+    frames = tabulate_frames(card, faces, np.full((3, 2), 0.5), list_quality(3), [""] * 3)
     assert frames["trained_on"].tolist() == [trained_on] * 3
     assert mark_trained(["m1", "x"], build_card(net)).tolist() == [True, False]
 
@@ -152,4 +168,4 @@ def test_outputs_of_another_meaning_or_missing_inputs_are_refused(net):
     with pytest.raises(PainlibError, match="asleep"):
         check_labels(build_card(net, ("awake", "asleep")))
     with pytest.raises(PainlibError, match="each of 3 faces, got 2"):
-        tabulate_frames(build_card(net), list_faces(3), np.full((2, 2), 0.5))
+        tabulate_frames(build_card(net), list_faces(3), np.full((2, 2), 0.5), list_quality(3), [""] * 3)

@@ -107,6 +107,8 @@ def make_record(folder: Path, **changes) -> RunRecord:
         StageRecord(name="statistics", notebook="04_statistics", outcome="skipped"),
         StageRecord(name="gradcam", notebook="05a_gradcam"),
         StageRecord(name="regions", notebook="05b_regions"),
+        StageRecord(name="grimace", notebook="06_grimace_scale"),
+        StageRecord(name="locomotion", notebook="07_locomotion"),
     ]
     record = RunRecord(
         parameter_file=str(folder / "lab.yaml"),
@@ -139,7 +141,16 @@ def test_the_report_loads_nothing_and_its_links_lead_to_files(lab):
     for link in inside:
         assert (lab[0] / "runs" / link).is_file(), link
     anchors = [link[1:] for link in page.links if link.startswith("#")]
-    assert anchors == ["crop", "train", "predict", "statistics", "gradcam", "regions"]
+    assert anchors == [
+        "crop",
+        "train",
+        "predict",
+        "statistics",
+        "gradcam",
+        "regions",
+        "grimace",
+        "locomotion",
+    ]
     assert all(f'id="{anchor}"' in text for anchor in anchors)
 
 

@@ -16,12 +16,12 @@ from tiny_lab import execute_here, make_lab, write_notebook, write_parameters
 import painlib
 from painlib import runner
 from painlib.faults import PainlibError
-from painlib.params import load_run
+from painlib.params import STAGES, load_run
 from painlib.records import RunRecord, hold_workdir
 from painlib.runner import find_states, run_stages, select_stages
 from painlib.tables import write_whole
 
-NAMES = ["crop", "train", "predict", "statistics", "gradcam", "regions"]
+NAMES = ["crop", "train", "predict", "statistics", "gradcam", "regions", "grimace", "locomotion"]
 
 
 @pytest.fixture(scope="module")
@@ -95,9 +95,9 @@ def test_a_run_does_every_stage_in_order_and_leaves_notebooks_pages_and_a_report
     folder, record, said = finished
     runs = folder / "runs"
     assert [stage.name for stage in record.stages] == NAMES
-    assert outcomes(record) == ["ran"] * 6, record.stages
+    assert outcomes(record) == ["ran"] * len(NAMES), record.stages
     assert not record.failed
-    for stem in ("01_crop", "02_train", "03_predict", "04_statistics", "05a_gradcam", "05b_regions"):
+    for stem in (stage.notebook for stage in STAGES):
         assert (runs / "notebooks" / f"{stem}.ipynb").is_file()
         assert (runs / "notebooks" / f"{stem}.html").is_file()
     assert "crop: running (not run yet)" in said
@@ -136,7 +136,7 @@ def test_with_a_model_given_and_no_labels_nothing_is_trained_and_no_regions_are_
     (folder / "cohort.csv").write_text("\n".join(table[:3]) + "\n")
     monkeypatch.setattr(runner, "execute_notebook", execute_here)
     record = run(folder)
-    assert outcomes(record) == ["ran", "not needed", "ran", "ran", "not needed", "not needed"]
+    assert outcomes(record) == ["ran", "not needed", "ran", "ran", *["not needed"] * 3, "ran"]
     assert "predict.model is given" in record.stages[1].reason
     assert record.stages[4].reason == "no recording has a label"
     monkeypatch.setattr(runner, "execute_notebook", lambda *given: pytest.fail("a notebook was executed"))
@@ -147,6 +147,8 @@ def test_with_a_model_given_and_no_labels_nothing_is_trained_and_no_regions_are_
         "skipped",
         "not needed",
         "not needed",
+        "not needed",
+        "skipped",
     ]
 
 
@@ -155,28 +157,28 @@ def test_what_is_done_and_unchanged_is_skipped(finished, tmp_path, monkeypatch):
     shutil.copytree(finished[0], folder)
     monkeypatch.setattr(runner, "execute_notebook", lambda *given: pytest.fail("a notebook was executed"))
     record = run(folder)
-    assert outcomes(record) == ["skipped"] * 6
+    assert outcomes(record) == ["skipped"] * len(NAMES)
     assert all(stage.seconds is None for stage in record.stages)
 
 
 def test_a_changed_parameter_runs_its_stage_and_what_depends_on_its_result(lab):
     write_parameters(lab, train={"epochs": 7})
     record = run(lab)
-    assert outcomes(record) == ["skipped", "ran", "ran", "ran", "ran", "ran"]
+    assert outcomes(record) == ["skipped", *["ran"] * 5, "skipped", "skipped"]
     assert record.stages[1].reason == "parameter epochs: 1 -> 7"
     assert "model/card.json changed" in record.stages[2].reason
 
 
 def test_a_stage_run_anew_with_the_same_result_leaves_the_next_ones_alone(lab):
     write_parameters(lab, train={"learning_rate": 0.5})
-    assert outcomes(run(lab)) == ["skipped", "ran", "skipped", "skipped", "skipped", "skipped"]
+    assert outcomes(run(lab)) == ["skipped", "ran", *["skipped"] * 6]
 
 
 def test_what_the_last_stage_is_told_runs_it_alone_and_opening_its_widget_runs_nothing(lab):
     write_parameters(lab, regions={"pairs": 20})
-    assert outcomes(run(lab)) == ["skipped", "skipped", "skipped", "skipped", "skipped", "ran"]
+    assert outcomes(run(lab)) == [*["skipped"] * 5, "ran", "skipped", "skipped"]
     write_parameters(lab, regions={"pairs": 20, "interactive": True, "annotator": "anna"})
-    assert outcomes(run(lab)) == ["skipped"] * 6
+    assert outcomes(run(lab)) == ["skipped"] * len(NAMES)
 
 
 def test_a_changed_input_runs_its_stage(lab):
@@ -184,19 +186,19 @@ def test_a_changed_input_runs_its_stage(lab):
     with open(lab / "m2.mp4", "ab") as video:
         video.write(b"\0" * 8)
     record = run(lab)
-    assert outcomes(record) == ["ran", "skipped", "skipped", "skipped", "skipped", "skipped"]
+    assert outcomes(record) == ["ran", *["skipped"] * 7]
     assert "m2.mp4 changed" in record.stages[0].reason
 
 
 def test_force_runs_what_is_done(lab):
     record = run(lab, force=True, first="train", last="predict")
-    assert outcomes(record) == ["waiting", "ran", "ran", "waiting", "waiting", "waiting"]
+    assert outcomes(record) == ["waiting", "ran", "ran", *["waiting"] * 5]
     assert record.stages[1].reason == "--force"
 
 
 def test_to_ends_a_run_after_that_stage(lab):
     shutil.rmtree(lab / "runs")
-    assert outcomes(run(lab, last="train")) == ["ran", "ran", "waiting", "waiting", "waiting", "waiting"]
+    assert outcomes(run(lab, last="train")) == ["ran", "ran", *["waiting"] * 6]
 
 
 def test_from_needs_finished_stages_before_it(lab):
@@ -211,14 +213,14 @@ def test_from_says_that_an_earlier_stage_is_stale_and_uses_it(lab):
     write_parameters(lab, crop={"crop_px": 48})
     said: list[str] = []
     record = run(lab, first="train", say=said.append)
-    assert outcomes(record) == ["waiting", "skipped", "skipped", "skipped", "skipped", "skipped"]
+    assert outcomes(record) == ["waiting", *["skipped"] * 7]
     assert said[0].startswith("crop: used as it is although stale (parameter crop_px: 32 -> 48)")
 
 
 def test_unknown_and_reversed_stages_are_refused():
     with pytest.raises(
         PainlibError,
-        match=r"--from: expected a stage \(crop, train, predict, statistics, gradcam, regions\).*'predict'",
+        match=rf"--from: expected a stage \({', '.join(NAMES)}\).*'predict'",
     ):
         select_stages("predcit")
     with pytest.raises(PainlibError, match="in their order"):
@@ -228,18 +230,18 @@ def test_unknown_and_reversed_stages_are_refused():
 def test_status_names_the_reason_and_what_follows(lab):
     write_parameters(lab, train={"epochs": 2})
     states = find_states(load_run(lab / "lab.yaml", lab / "notebooks"))
-    assert [found.state for found in states.values()] == ["done", "stale", "stale", "stale", "stale", "stale"]
+    assert [found.state for found in states.values()] == ["done", *["stale"] * 6, "done"]
     assert states["train"].reason == "parameter epochs: 1 -> 2"
     assert states["predict"].reason == "follows train, which would run first"
     shutil.rmtree(lab / "runs")
     states = find_states(load_run(lab / "lab.yaml", lab / "notebooks"))
-    assert [found.state for found in states.values()] == ["missing"] * 6
+    assert [found.state for found in states.values()] == ["missing"] * len(NAMES)
 
 
 def test_recordings_that_failed_are_listed_and_the_others_go_on(lab):
     write_notebook(lab, "crop", "run.add_fault('m2', 'Video m2.mp4 is cut short.')")
     record = run(lab, force=True)
-    assert outcomes(record) == ["ran"] * 6, record.stages
+    assert outcomes(record) == ["ran"] * len(NAMES), record.stages
     assert record.failed
     assert [(fault.stage, fault.recording, fault.message) for fault in record.faults] == [
         ("crop", "m2", "Video m2.mp4 is cut short.")
@@ -249,14 +251,14 @@ def test_recordings_that_failed_are_listed_and_the_others_go_on(lab):
     # The next run tries that recording again, and is well once it is mended.
     write_notebook(lab, "crop")
     record = run(lab)
-    assert outcomes(record) == ["ran", "skipped", "skipped", "skipped", "skipped", "skipped"]
+    assert outcomes(record) == ["ran", *["skipped"] * 7]
     assert not record.failed
 
 
 def test_a_notebook_that_forgets_to_finish_its_record_is_a_failed_stage(lab):
     write_notebook(lab, "train", end="")
     record = run(lab, force=True)
-    assert outcomes(record) == ["ran", "failed", "waiting", "waiting", "waiting", "waiting"]
+    assert outcomes(record) == ["ran", "failed", *["waiting"] * 6]
     assert "02_train" in record.stages[1].message
 
 
@@ -271,7 +273,7 @@ def test_a_full_disk_fails_the_stage_and_not_the_program(lab, monkeypatch):
     before = (lab / "runs" / "notebooks" / "01_crop.ipynb").read_bytes()
     monkeypatch.setattr(runner, "execute_notebook", write)
     record = run(lab, force=True)
-    assert outcomes(record) == ["failed", "waiting", "waiting", "waiting", "waiting", "waiting"]
+    assert outcomes(record) == ["failed", "waiting", *["waiting"] * 6]
     assert "The disk is full" in record.stages[0].message
     assert (lab / "runs" / "notebooks" / "01_crop.ipynb").read_bytes() == before
 
@@ -293,7 +295,7 @@ def test_a_failing_stage_shows_its_message_and_keeps_the_notebook(finished, tmp_
     kept = folder / "runs" / "notebooks"
     before = (kept / "02_train.ipynb").read_text()
     record = run(folder)
-    assert outcomes(record) == ["skipped", "failed", "waiting", "waiting", "waiting", "waiting"]
+    assert outcomes(record) == ["skipped", "failed", *["waiting"] * 6]
     assert record.failed
     assert record.stages[1].message == (
         f"Expected two animals, got one.\nThe notebook as far as it came: {kept / '02_train.failed.ipynb'}"
@@ -304,7 +306,7 @@ def test_a_failing_stage_shows_its_message_and_keeps_the_notebook(finished, tmp_
 
     write_notebook(folder, "train")
     record = run(folder, last="train")
-    assert outcomes(record) == ["skipped", "ran", "waiting", "waiting", "waiting", "waiting"]
+    assert outcomes(record) == ["skipped", "ran", *["waiting"] * 6]
     assert not list(kept.glob("*.failed.*"))
 
 
@@ -409,12 +411,12 @@ def test_a_run_killed_in_the_middle_goes_on_where_it_was(finished, tmp_path, mon
     wait_until_gone(int((folder / "runs" / "pid").read_text()))
     assert (folder / "runs" / "notebooks" / "02_train.ipynb").read_text() == before, "no half notebook"
     states = find_states(load_run(folder / "lab.yaml", folder / "notebooks"))
-    assert [found.state for found in states.values()] == ["done", "stale", "stale", "stale", "stale", "stale"]
+    assert [found.state for found in states.values()] == ["done", *["stale"] * 6, "done"]
     assert "not finished" in states["train"].reason
 
     write_notebook(folder, "train")
     monkeypatch.setattr(runner, "execute_notebook", execute_here)
-    assert outcomes(run(folder)) == ["skipped", "ran", "ran", "ran", "ran", "ran"]
+    assert outcomes(run(folder)) == ["skipped", *["ran"] * 5, "skipped", "skipped"]
     assert (folder / "runs" / "predictions" / "minutes.parquet").read_text() == '{"epochs": 7}'
     assert not (folder / "runs" / ".running").exists()
 

@@ -16,6 +16,7 @@ from painlib import scoring
 from painlib.cli import main
 from painlib.faults import PainlibError
 from painlib.model import PainNet, save_model
+from painlib.model_card import Calibration, QualityLimits
 from painlib.scoring import Scorer
 
 HEAD = np.array([(80.0, 80.0), (65.0, 60.0), (95.0, 60.0)])  # px: nose, right eye, left eye
@@ -99,6 +100,24 @@ def test_a_call_that_is_not_sure_enough_is_not_made(model, tmp_path):
     assert unsure.p_pain == sure.p_pain
 
 
+def test_confidence_is_calibrated_and_faces_too_poor_are_left_out_as_the_card_says(model, tmp_path):
+    path = write_image(tmp_path / "m.png", draw_head(5, HEAD, ALL))
+    raw = Scorer(model, "cpu").score_image(path)
+    net, card = scoring.load_model(model, "cpu")
+    halved = Calibration(method="temperature", temperature=2, n_animals=2, n_faces=8)
+    save_model(model, net, card.model_copy(update={"calibration": halved}))
+    calibrated = Scorer(model, "cpu").score_image(path)
+    assert (calibrated.p_pain, calibrated.call) == (raw.p_pain, raw.call)
+    odds = raw.confidence / (1 - raw.confidence)
+    assert calibrated.confidence == pytest.approx(odds**0.5 / (1 + odds**0.5))
+
+    limits = QualityLimits(max_turn=0.0, min_size=9.0)  # no face is nine times as large as its crop
+    save_model(model, net, card.model_copy(update={"quality_limits": limits}))
+    poor = Scorer(model, "cpu").score_image(path)
+    assert (poor.call, poor.reason, poor.n_faces, poor.n_left_out) == ("not judged", "small", 0, 1)
+    assert np.isnan(poor.p_pain)
+
+
 def test_one_bad_file_does_not_lose_the_others(model, tmp_path, capsys):
     good = write_image(tmp_path / "good.png", draw_head(5, HEAD, ALL))
     (tmp_path / "bad.png").write_bytes(b"no image")
@@ -124,8 +143,8 @@ def test_csv_goes_to_the_screen_with_empty_cells_where_nothing_was_judged(model,
     path = write_image(tmp_path / "m.png", draw_head(5, HEAD, NO_EYES))
     assert main(["score", str(path), "--model", str(model), "--device", "cpu"]) == 0
     assert capsys.readouterr().out.splitlines() == [
-        "source,second,n_frames,n_faces,call,confidence,p_pain,reason",
-        f"{path},,1,0,not judged,,,no face to cut out",
+        "source,second,n_frames,n_faces,n_left_out,call,confidence,p_pain,reason",
+        f"{path},,1,0,0,not judged,,,no face to cut out",
     ]
 
 

@@ -68,9 +68,11 @@ def make_minutes(levels, n_minutes=3, phase="post", first=0):
             "n_timepoints": 100,
             "n_evaluated": 50,
             "n_pain": round(50 * level),
+            "n_not_judged": 0,
             "coverage": 0.5,
             "pain_probability": level,
             "trained_on": False,
+            "inside": "",
         }
         for treatment, sample in levels.items()
         for number, level in enumerate(sample)

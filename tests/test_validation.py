@@ -12,7 +12,13 @@ import torch
 from painlib import validation
 from painlib.faults import PainlibError
 from painlib.prediction import predict_faces
-from painlib.validation import cross_validate, encode_labels, split_animals
+from painlib.validation import (
+    add_cohort_column,
+    cross_validate,
+    encode_labels,
+    score_groups,
+    split_animals,
+)
 
 
 @dataclass(frozen=True)
@@ -102,6 +108,61 @@ def test_impossible_numbers_of_groups_are_refused(folds):
         split_animals(list_animals(PAPER), folds, seed=0)
 
 
+def list_strains(**strains: str) -> pd.DataFrame:
+    """Rows subject, label and strain of animals with both labels."""
+    rows = [(name, label, strain) for name, strain in strains.items() for label in (0, 1)]
+    return pd.DataFrame(rows, columns=["subject", "label", "strain"])
+
+
+def test_all_animals_of_a_strain_are_held_out_together():
+    table = list_strains(a="BALB/c", b="C57BL/6", c="BALB/c", d="129")
+    folds = split_animals(table, None, seed=0, hold_out="strain")
+    assert [(fold.group, fold.held_out) for fold in folds] == [
+        ("129", ("d",)),
+        ("BALB/c", ("a", "c")),
+        ("C57BL/6", ("b",)),
+    ]
+    assert [fold.name for fold in folds] == ["fold_1", "fold_2", "fold_3"]
+    by_lab = split_animals(table.rename(columns={"strain": "lab"}), None, seed=0, hold_out="lab")
+    assert by_lab == folds
+
+
+@pytest.mark.parametrize(
+    ("table", "folds", "told"),
+    [
+        (list_strains(a="BALB/c", b="", c="129", d=" "), None, "got none for b, d. Fill it in"),
+        (list_strains(a="BALB/c", b="BALB/c"), None, r"at least two different values .* got BALB/c"),
+        (list_strains(a="", b=""), None, r"at least two different values .* got none"),
+        (list_strains(a="BALB/c", b="129").drop(columns="strain"), None, "expected the column `strain`"),
+        (list_strains(a="BALB/c", b="129"), 2, "`folds`: expected none while a whole strain"),
+        (
+            pd.concat([list_strains(a="BALB/c", b="129"), list_strains(a="129")]),
+            None,
+            r"one value an animal, got a \(129, BALB/c\)",
+        ),
+    ],
+)
+def test_strains_that_cannot_be_held_out_are_told(table, folds, told):
+    with pytest.raises(PainlibError, match=told):
+        split_animals(table, folds, seed=0, hold_out="strain")
+
+
+def test_a_strain_that_alone_has_a_label_cannot_be_held_out():
+    table = list_strains(a="BALB/c", b="129")
+    with pytest.raises(PainlibError, match="Without a no training face is labelled 'pain'"):
+        split_animals(table[(table["subject"] == "a") | (table["label"] == 0)], None, 0, hold_out="strain")
+
+
+def test_strain_and_laboratory_come_from_the_cohort_table_by_recording():
+    faces = pd.DataFrame({"recording": ["r2", "r1", "r2", "r3"]}, index=[5, 6, 7, 8])
+    cohort = pd.DataFrame({"recording": ["r1", "r1", "r2", "r3"], "strain": ["x", "x", "y", np.nan]})
+    found = add_cohort_column(faces, cohort, "strain")
+    assert found["strain"].tolist() == ["y", "x", "y", ""]
+    assert found.index.tolist() == [5, 6, 7, 8]
+    with pytest.raises(PainlibError, match="expected a column `lab`, got recording, strain"):
+        add_cohort_column(faces, cohort, "lab")
+
+
 def draw_cohort() -> tuple[np.ndarray, pd.DataFrame]:
     """Four animals, ten faces each; rows of the animals interleaved."""
     subject = np.tile(["m1", "m2", "m3", "m4"], 10)
@@ -145,6 +206,46 @@ def test_every_face_is_judged_by_the_network_that_never_saw_its_animal():
         np.testing.assert_allclose(rows[["p_no_pain", "p_pain"]], expected, atol=1e-6)
     assert table["fold"].nunique() == 4
     assert result.history.groupby("fold")["epoch"].apply(list).tolist() == [[1, 2]] * 4
+
+
+def test_each_strain_is_judged_by_a_network_that_saw_none_of_it_and_scored_by_itself():
+    inputs, faces = draw_cohort()
+    faces = faces.assign(strain=np.where(faces["subject"].isin(["m1", "m2"]), "BALB/c", "C57BL/6"))
+    seen = []
+
+    def examine(net, rows):
+        seen.append(set(faces["subject"].to_numpy()[rows]))
+        probabilities = predict_faces(net, inputs, 8, "cpu", rows=rows)
+        return pd.DataFrame({"frame": faces["frame"].to_numpy()[rows], "p_pain": probabilities[:, 1]})
+
+    result = cross_validate(inputs, faces, Settings(epochs=1), None, 0, hold_out="strain", examine=examine)
+    assert seen == [{"m1", "m2"}, {"m3", "m4"}]
+    assert result.examined is not None
+    own = result.examined.sort_values("frame", ignore_index=True)
+    assert own["fold"].tolist() == result.out_of_fold["fold"].tolist()
+    np.testing.assert_allclose(own["p_pain"], result.out_of_fold["p_pain"], atol=1e-6)
+
+    scores = score_groups(result, seed=0)
+    auc = scores[scores["metric"] == "auc"].set_index("group")
+    assert auc.index.tolist() == ["BALB/c", "C57BL/6"]
+    for strain, animals in (("BALB/c", ["m1", "m2"]), ("C57BL/6", ["m3", "m4"])):
+        each = []
+        for name in animals:
+            rows = result.out_of_fold[result.out_of_fold["subject"] == name]
+            pain, none = (rows.loc[rows["label"] == label, "p_pain"].to_numpy() for label in (1, 0))
+            won = (pain[:, None] > none).mean() + 0.5 * (pain[:, None] == none).mean()
+            each.append(won)
+        assert auc.loc[strain, "mean"] == pytest.approx(np.mean(each))
+        assert auc.loc[strain, "n"] == 2
+
+
+def test_without_a_group_the_scores_are_those_of_each_fold():
+    inputs, faces = draw_cohort()
+    result = cross_validate(inputs, faces, Settings(epochs=1), 2, seed=0)
+    assert result.examined is None
+    scores = score_groups(result, seed=0)
+    assert scores["group"].unique().tolist() == [""]
+    assert scores["fold"].unique().tolist() == ["fold_1", "fold_2"]
 
 
 @pytest.mark.parametrize("folds", [None, 2])

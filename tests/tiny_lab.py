@@ -54,10 +54,13 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "rotation_deg": 20.0,
         "flip": True,
         "folds": None,
+        "hold_out": "subject",
+        "calibration": "temperature",
         "precision": "auto",
         "device": "auto",
     },
-    "predict": {"model": None, "batch": 8, "min_coverage": 0.0, "device": "auto"},
+    "confounds": read_own_defaults("confounds"),
+    "predict": read_own_defaults("predict"),
     "statistics": {
         "treatment_key": None,
         "assays": ["AC"],
@@ -73,6 +76,8 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     },
     "gradcam": read_own_defaults("gradcam"),
     "regions": read_own_defaults("regions"),
+    "grimace": read_own_defaults("grimace"),
+    "locomotion": {**read_own_defaults("locomotion"), "arena_table": "../arenas.csv"},
 }
 BEGIN = """from pathlib import Path
 from painlib.inputs import stage_inputs
@@ -99,6 +104,9 @@ WORK = {
     "statistics": "output = folder / 'statistics' / 'tests.csv'\ntext = 'assay,p\\nAC,0.0123456\\n'",
     "gradcam": "output = folder / 'gradcam' / 'areas.csv'\ntext = 'curve,area\\ndeletion,0.25\\n'",
     "regions": "output = folder / 'regions' / 'pairs_tests.csv'\ntext = 'region,p\\neye,0.5\\n'",
+    "confounds": "output = folder / 'confounds' / 'verdicts.csv'\ntext = 'name,verdict\\ncamera,not raised\\n'",
+    "grimace": "output = folder / 'grimace' / 'icc.csv'\ntext = 'measure,icc\\ntotal,0.8\\n'",
+    "locomotion": "output = folder / 'locomotion' / 'totals.csv'\ntext = 'subject,total_m\\nm1,60.5\\n'",
 }
 END = """output.parent.mkdir(parents=True, exist_ok=True)
 output.write_text(text)
@@ -107,10 +115,13 @@ run.finish()"""
 TITLES = {
     "crop": "# Faces\nTiny notebook that cuts nothing. It stands in for the real one.",
     "train": "# Training\nTiny notebook that trains nothing.",
+    "confounds": "# Confounds\nTiny notebook that doubts nothing.",
     "predict": "# Prediction\nTiny notebook that judges nothing.",
     "statistics": "# Statistics\nTiny notebook that tests nothing.",
     "gradcam": "# Grad-CAM\nTiny notebook that looks at nothing.",
     "regions": "# Regions\nTiny notebook that compares nothing.",
+    "grimace": "# Grimace scale\nTiny notebook that scores nothing.",
+    "locomotion": "# Locomotion\nTiny notebook that follows nothing.",
 }
 
 
@@ -118,7 +129,7 @@ def make_lab(folder: Path, **sections: dict[str, Any]) -> Path:
     """Write videos, cohort table, labels, notebooks, parameters under `folder`; gives the parameter file."""
     folder.mkdir(parents=True, exist_ok=True)
     picture = np.full((48, 64, 3), 90, np.uint8)
-    for name in ("m1", "m2", "t1_pre", "t1_ac"):
+    for name in ("m1", "m2", "t1_pre", "t1_ac", "arena"):
         write_video(folder / f"{name}.mp4", [picture] * 6, fps=10)
     (folder / "cohort.csv").write_text(
         "recording,subject,camera,video,phase,label,treatment,sex\n"
@@ -130,6 +141,7 @@ def make_lab(folder: Path, **sections: dict[str, Any]) -> Path:
     (folder / "labels.csv").write_text(
         "video,frame,nose_x,nose_y,right_eye_x,right_eye_y\nm1.mp4,0,30,20,20,10\nm2.mp4,3,31,22,21,11\n"
     )
+    (folder / "arenas.csv").write_text("subject,video,treatment\nm1,arena.mp4,vehicle\n")
     for stage in STAGES:
         write_notebook(folder, stage.name)
     return write_parameters(folder, **sections)

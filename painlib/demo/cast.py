@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from .arena import ArenaDemo
 from .behaviour import Behaviour, simulate_behaviour
 from .individuals import Coat, Individual, draw_individual
 from .pain import COURSES, draw_height, simulate_latent
@@ -51,6 +52,7 @@ class DemoParams(BaseModel):
         ge=1, le=1000, description="frames with true key points, a video (paper: 50)"
     )
     label_animals: int = Field(ge=1, le=99, description="training animals that these come from (paper: 4)")
+    arena: ArenaDemo | None = Field(default=None, description="arena videos for 07_locomotion; null: none")
     workers: int = Field(ge=1, le=256, description="processes; changes nothing in the result")
 
 

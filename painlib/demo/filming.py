@@ -15,6 +15,7 @@ from painlib.tables import write_csv, write_whole
 from painlib.video import write_video
 from painlib.workers import run_spawned, say_done
 
+from .arena import draw_arenas
 from .behaviour import Behaviour
 from .cast import (
     CAMERAS,
@@ -29,6 +30,7 @@ from .cast import (
 from .curves import simulate_minute_curves
 from .head import KEYPOINTS, Drawing, render
 from .individuals import ACTION_UNITS, Individual
+from .raters import write_rater_scores
 from .stage import Camera, make_camera
 
 if TYPE_CHECKING:
@@ -94,7 +96,7 @@ def draw_cohort(folder: str | Path, params: DemoParams) -> Path:
     """Draw the whole cohort under `folder` and give the path of its cohort.csv.
 
     Beside it: `videos/`, `labels.csv` (true key points of some training frames), `truth/` (a table a
-    video), `curves/` (assays without video) and `demo.json`, what all of it was drawn from. What stands there
+    video), `curves/` (assays without video), `scores/` (simulated raters of the grimace scale) and `demo.json`, what all of it was drawn from. What stands there
     from the same parameters is kept; other parameters draw everything anew.
     """
     folder = Path(folder)
@@ -110,6 +112,9 @@ def draw_cohort(folder: str | Path, params: DemoParams) -> Path:
         _draw_jobs(sorted(jobs, key=lambda job: -job.take.minutes), params.workers)
     write_csv(label_table(folder, params, takes), folder / "labels.csv")
     simulate_minute_curves(folder / "curves", params.seed)
+    write_rater_scores(folder, params, takes)
+    if params.arena is not None:
+        draw_arenas(folder / "arena", params.arena, params.seed)
     return write_csv(cohort_table(params, takes), folder / "cohort.csv")
 
 
@@ -138,7 +143,7 @@ def draw_job(job: Job, number: int) -> str:
 
 def _forget_other_drawings(folder: Path, params: DemoParams) -> None:
     """Remove what was drawn from other parameters; `workers` changes nothing in a drawing."""
-    asked = {"drawing": DRAWING_VERSION, **params.model_dump(exclude={"workers"})}
+    asked = {"drawing": DRAWING_VERSION, **params.model_dump(exclude={"workers", "arena"})}
     note = folder / "demo.json"
     if note.is_file() and note.read_text(encoding="utf-8") == _as_text(asked):
         return

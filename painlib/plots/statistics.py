@@ -178,7 +178,7 @@ def plot_paper_panels(
     grid = figure.add_gridspec(len(results), 3, height_ratios=heights)
     n_drawn = 0
     for line, result in enumerate(results):
-        axes = _draw_assay(figure, grid, line, result, _find_looks(result, results), time_label)
+        axes = _draw_assay(figure, grid, line, result, find_looks(result, results), time_label)
         top = max(ax.get_ylim()[1] for ax in axes)  # panels of one line share their scale
         for ax in axes:
             ax.set_ylim(top=top)
@@ -193,7 +193,7 @@ def _filmed_before(result: AssayResult) -> bool:
     return bool((result.curves["minute"] < 0).any())
 
 
-def _find_looks(result: AssayResult, results: Sequence[AssayResult]) -> dict[str, Look]:
+def find_looks(result: AssayResult, results: Sequence[AssayResult]) -> dict[str, Look]:
     """Looks of one assay's groups, by the treatments of all assays."""
     treated = [group for one in results for group in one.groups if group != one.control]
     return group_looks(treated, controls=()) | group_looks([result.control])

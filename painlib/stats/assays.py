@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -19,7 +18,6 @@ from painlib.stats.designs import (
 )
 from painlib.stats.groups import GroupTest, compare_groups, no_test
 from painlib.stats.wording import join_words
-from painlib.tables import write_csv, write_whole
 
 
 @dataclass(frozen=True)
@@ -130,37 +128,3 @@ def compare_pre(
 
 def _name_pre(pre_window_min: float) -> str:
     return f"pain probability in the {pre_window_min:g} min before treatment"
-
-
-def write_statistics(results: Sequence[AssayResult], folder: str | Path) -> list[Path]:
-    """Write the tables of all assays, each as csv and parquet, and give their paths.
-
-    tests, assumptions, animals, excluded, sentences (column `stretch`: post, pre, coverage), values, curves,
-    description.
-    """
-    tables: dict[str, list[pd.DataFrame]] = {}
-    for result in results:
-        tables.setdefault("values", []).append(result.values)
-        tables.setdefault("curves", []).append(result.curves)
-        tables.setdefault("description", []).append(result.description)
-        for stretch in ("post", "pre", "coverage"):
-            test: GroupTest = getattr(result, stretch)
-            names = {"assay": result.assay, "stretch": stretch}
-            tables.setdefault("tests", []).append(test.table.assign(**names))
-            tables.setdefault("assumptions", []).append(test.assumptions.assign(**names))
-            tables.setdefault("animals", []).append(test.animals.assign(**names))
-            tables.setdefault("excluded", []).append(test.excluded.assign(**names))
-            tables.setdefault("sentences", []).append(pd.DataFrame([{**names, "sentence": test.sentence}]))
-    return [path for name, frames in tables.items() for path in _write_both(frames, Path(folder), name)]
-
-
-def _write_both(frames: list[pd.DataFrame], folder: Path, name: str) -> list[Path]:
-    filled = [frame for frame in frames if len(frame)] or frames[:1]
-    table = pd.concat(filled, ignore_index=True)
-    first = [column for column in ("assay", "stretch", "measure") if column in table]
-    table = table[[*first, *(column for column in table if column not in first)]]
-    paths = [folder / f"{name}.csv", folder / f"{name}.parquet"]
-    write_csv(table, paths[0])
-    with write_whole(paths[1]) as temporary:
-        table.to_parquet(temporary, index=False, compression="zstd")
-    return paths

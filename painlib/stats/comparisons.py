@@ -17,6 +17,7 @@ from scipy import stats
 from painlib.stats.effects import Effect, hedges_g, hedges_g_paired, partial_eta_squared
 from painlib.stats.wording import BOOTSTRAP, DUNNETT, NOT_RUN, OURS, PAIRED_T, PUBLISHED, STUDENT, WELCH
 
+FEWEST_ANIMALS, FEWEST_PAIRS = 4, 6  # that a bootstrap interval is given for
 Samples = dict[str, np.ndarray]
 Row = dict[str, Any]
 
@@ -108,26 +109,42 @@ def compute_paired_t(pairs: Mapping[str, pd.DataFrame], control: str, alpha: flo
 
 
 def bootstrap_difference(samples: Samples, alpha: float, seed: int, draws: int, *, paired: bool) -> Row:
-    """Percentile interval of the difference of two means; animals (or pairs) are drawn anew each time."""
+    """Percentile interval of the difference of two means; animals (or pairs) are drawn anew each time.
+
+    The plain percentiles are too narrow with few animals, because a mean of n drawn animals varies as if the
+    SD had n, not n - 1, below it, and because z stands where t belongs. They are taken further out by just
+    that (the expanded percentile interval: Hesterberg 2015, Am Stat 69:371). What remains too narrow, below
+    FEWEST_ANIMALS a group or FEWEST_PAIRS, is withdrawn.
+    """
     (group, x), (control, y) = samples.items()
     row = _start_row(OURS, BOOTSTRAP, group, control, x, y)
     if reason := _why_not_paired(x, y) if paired else _why_not_run(samples):
         return {**row, "note": reason}
+    least, of = (FEWEST_PAIRS, "pairs") if paired else (FEWEST_ANIMALS, "animals a group")
+    if min(len(x), len(y)) < least:
+        # Measured without an effect, 5 % asked for: 0 left out in 8 % at 5 pairs, 11 % at 3 animals a group.
+        return {**row, "note": f"{NOT_RUN}withdrawn below {least} {of}, where it is too narrow"}
     found = stats.bootstrap(
         (x, y),
         lambda x, y, axis: x.mean(axis=axis) - y.mean(axis=axis),
         n_resamples=draws,
         paired=paired,
-        confidence_level=1 - alpha,
+        confidence_level=_expand_level([x - y] if paired else [x, y], alpha),
         method="percentile",
         rng=np.random.default_rng(seed),
     ).confidence_interval
-    # Measured under the null, 95 % asked for: 90 % at 5 + 5 animals, 92 % at 9 + 9 (Student's t: 96 %).
     drawn = "pairs" if paired else "animals within groups"
-    note = (
-        f"percentile interval, {draws} draws of {drawn}; too narrow at few animals (95 % are 90 % at n = 5)"
-    )
+    note = f"percentile interval expanded for few animals, {draws} draws of {drawn}"
     return {**row, "ci_low": found.low, "ci_high": found.high, "note": note}
+
+
+def _expand_level(samples: list[np.ndarray], alpha: float) -> float:
+    """The level at which percentiles of the bootstrap are as far out as a t interval at 1 - `alpha`."""
+    n = np.array([len(sample) for sample in samples])
+    error = np.array([sample.var(ddof=1) for sample in samples]) / n
+    df = error.sum() ** 2 / (error**2 / (n - 1)).sum()  # Welch & Satterthwaite
+    drawn = (error * (n - 1) / n).sum()
+    return float(1 - 2 * stats.norm.sf(stats.t.isf(alpha / 2, df) * np.sqrt(error.sum() / drawn)))
 
 
 def _why_not_run(samples: Samples) -> str:

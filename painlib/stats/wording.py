@@ -14,6 +14,10 @@ WELCH = "Welch's t test"
 PAIRED_T = "paired t test"
 BOOTSTRAP = "bootstrap over animals"
 DUNNETT = "Dunnett's test"
+FRIEDMAN = "Friedman's test"
+GEE_TEST = "GEE, bias-reduced"
+MAX_T = "max-T permutation over minutes"
+CLUSTER = "cluster permutation"
 NOT_RUN = "not run: "
 ONE_RECORDING = "no value in this recording; the animal's others are used"
 PAIRED_ONLY = "left out of the paired test only"
@@ -31,6 +35,17 @@ def format_p(p: float) -> str:
 def join_words(words: Sequence[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else list(words))
+
+
+def join_minutes(minutes: Sequence[int]) -> str:
+    """`0–4, 7 and 9–11`: runs of whole minutes, each minute named by its start."""
+    runs: list[list[int]] = []
+    for minute in minutes:
+        if runs and minute == runs[-1][-1] + 1:
+            runs[-1].append(minute)
+        else:
+            runs.append([minute])
+    return join_words([f"{run[0]}–{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs])
 
 
 def write_sentence(

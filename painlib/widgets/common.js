@@ -1,4 +1,4 @@
-// What both widgets share: elements, keys, the link to Python, and an image that zooms and is moved.
+// What the widgets share: elements, keys, the link to Python, and an image that zooms and is moved.
 
 const AHEAD = [0, 1, 2, -1, 3, 4, -2, 5, 6]; // which neighbours are fetched, in this order
 const KEPT = 12; // places on either side whose images stay in memory
@@ -286,11 +286,21 @@ function measureSwitch(root, start, place) {
   });
 }
 
+// Draw the image of the place shown, or say why there is none; whether it was drawn.
+function showItem(parts, link, viewport, asked) {
+  const item = link.items.get(link.position);
+  parts.note.textContent = item?.fault ?? (item || !link.ready ? "" : "Loading …");
+  if (item?.image) viewport.size = [item.image.width, item.image.height];
+  viewport.draw();
+  if (item?.image) measureSwitch(parts.root, asked, link.position);
+  return Boolean(item?.image);
+}
+
 function keyCap(text) {
   return make("kbd", { textContent: text });
 }
 
-// Header, canvas and foot, the same in both widgets.
+// Header, canvas and foot, the same in all widgets.
 function makeFrame(el, what) {
   const root = make("div", { className: "plw" });
   const parts = {
@@ -325,7 +335,7 @@ function makeButton(key, text, press, more = {}) {
   return make("button", { type: "button", tabIndex: -1, onclick: press, ...more }, ...cap, make("span", { textContent: text }));
 }
 
-function makeZoom(viewport, parts) {
+function makeZoom(viewport, parts, fit = "0") {
   const by = (factor) => () => viewport().zoomBy(factor);
   return make(
     "span",
@@ -333,14 +343,14 @@ function makeZoom(viewport, parts) {
     makeButton("−", "", by(1 / 1.4), { title: "Smaller (-)", "aria-label": "Smaller" }),
     parts.zoomed,
     makeButton("+", "", by(1.4), { title: "Larger (+, or the wheel)", "aria-label": "Larger" }),
-    makeButton("0", "fit", () => { viewport().reset(); viewport().draw(); }, { title: "All of it (0)" }),
+    makeButton(fit, "fit", () => { viewport().reset(); viewport().draw(); }, { title: `All of it (${fit.toUpperCase()})` }),
   );
 }
 
-function zoomKey(key, viewport) {
+function zoomKey(key, viewport, fit = "0") {
   if (key === "+" || key === "=") viewport.zoomBy(1.4);
   else if (key === "-" || key === "_") viewport.zoomBy(1 / 1.4);
-  else if (key === "0") { viewport.reset(); viewport.draw(); }
+  else if (key === fit) { viewport.reset(); viewport.draw(); }
   else return false;
   return true;
 }

@@ -179,7 +179,6 @@ function render({ model, el }) {
       current = Math.max(0, findOpen());
       viewport.reset();
     }
-    const item = link.items.get(link.position);
     chips.forEach((button, which) => {
       const answered = points()[which];
       button.setAttribute("aria-pressed", which === current);
@@ -188,14 +187,8 @@ function render({ model, el }) {
     });
     back.disabled = link.position === 0;
     parts.caption.textContent = link.ready ? captions[link.position] : "";
-    parts.note.textContent = item?.fault ?? (item || !link.ready ? "" : "Loading …");
     root.dataset.current = names[current];
-    if (item?.image) {
-      viewport.size = [item.image.width, item.image.height];
-      viewport.draw();
-      measureSwitch(root, asked, link.position);
-      asked = null;
-    } else viewport.draw();
+    if (showItem(parts, link, viewport, asked)) asked = null;
   }
 
   update();

@@ -183,7 +183,6 @@ function render({ model, el }) {
 
   function update() {
     tellProgress(parts, link, "Face", "marked");
-    const item = link.items.get(link.position);
     const [bits, unclear, done] = link.answers[link.position] ?? [0, 0, 0];
     toggles.forEach((button, region) => {
       const on = Boolean(bits & (1 << region));
@@ -195,13 +194,7 @@ function render({ model, el }) {
     views.forEach((button, which) => button.setAttribute("aria-pressed", which === view));
     slider.value = opacity;
     back.disabled = link.position === 0;
-    parts.note.textContent = item?.fault ?? (item || !link.ready ? "" : "Loading …");
-    if (item?.image) {
-      viewport.size = [item.image.width, item.image.height];
-      viewport.draw();
-      measureSwitch(root, asked, link.position);
-      asked = null;
-    } else viewport.draw();
+    if (showItem(parts, link, viewport, asked)) asked = null;
   }
 
   update();

@@ -1,0 +1,108 @@
+"""The Mouse Grimace Scale: faces drawn, scores read, agreement of raters, against label and classifier."""
+
+from painlib.grimace.against_classifier import (
+    ANIMALS,
+    FACES,
+    RECORDINGS,
+    Judgements,
+    compare_with_raters,
+    compute_correlations,
+    compute_roc,
+    join_judgements,
+    load_judgements,
+)
+from painlib.grimace.against_label import compare_with_label, count_cuts, summarise_by_animal
+from painlib.grimace.agreement import MEASURES, TOTAL, compute_ceiling, compute_icc, compute_kappas
+from painlib.grimace.collecting import (
+    EVERYBODY,
+    add_totals,
+    check_scores,
+    combine_raters,
+    count_scores,
+    load_scores,
+)
+from painlib.grimace.results import GrimaceResult, analyse_scores, write_grimace
+from painlib.grimace.sampling import FACE, describe_draw, draw_faces, name_faces, write_faces, write_sample
+from painlib.grimace.score_columns import parse_names
+from painlib.grimace.score_files import Reading, read_score_file
+from painlib.grimace.scores import (
+    CANNOT_JUDGE,
+    FILE_COLUMNS,
+    SCORE_COLUMNS,
+    Recoding,
+    find_scores_file,
+    load_own_scores,
+    read_own_scores,
+    write_own_scores,
+)
+from painlib.grimace.units import (
+    DEFINITIONS,
+    DEGREE_NAMES,
+    DEGREE_WORDS,
+    DEGREES,
+    HIGHEST_TOTAL,
+    SYNONYMS,
+    UNIT_NAMES,
+    UNITS,
+    find_reference_picture,
+    find_unit,
+)
+from painlib.grimace.wording import NO_SCORES, explain_scores
+
+__all__ = [
+    "ANIMALS",
+    "CANNOT_JUDGE",
+    "DEFINITIONS",
+    "DEGREES",
+    "DEGREE_NAMES",
+    "DEGREE_WORDS",
+    "EVERYBODY",
+    "FACE",
+    "FACES",
+    "FILE_COLUMNS",
+    "HIGHEST_TOTAL",
+    "MEASURES",
+    "NO_SCORES",
+    "RECORDINGS",
+    "SCORE_COLUMNS",
+    "SYNONYMS",
+    "TOTAL",
+    "UNITS",
+    "UNIT_NAMES",
+    "GrimaceResult",
+    "Judgements",
+    "Reading",
+    "Recoding",
+    "add_totals",
+    "analyse_scores",
+    "check_scores",
+    "combine_raters",
+    "compare_with_label",
+    "compare_with_raters",
+    "compute_ceiling",
+    "compute_correlations",
+    "compute_icc",
+    "compute_kappas",
+    "compute_roc",
+    "count_cuts",
+    "count_scores",
+    "describe_draw",
+    "draw_faces",
+    "explain_scores",
+    "find_reference_picture",
+    "find_scores_file",
+    "find_unit",
+    "join_judgements",
+    "load_judgements",
+    "load_own_scores",
+    "load_scores",
+    "name_faces",
+    "parse_names",
+    "read_own_scores",
+    "read_score_file",
+    "summarise_by_animal",
+    "write_faces",
+    "write_grimace",
+    "write_own_scores",
+    "write_sample",
+]

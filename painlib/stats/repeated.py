@@ -1,0 +1,41 @@
+"""Repeated measures: Friedman's test of three or more conditions, or blocks of time, of the same animals."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pingouin
+
+from painlib.stats.comparisons import Row
+from painlib.stats.wording import FRIEDMAN, NOT_RUN, OURS
+
+MIN_CONDITIONS = 3
+
+
+def compute_friedman(values: pd.DataFrame, name: str = "conditions") -> Row:
+    """Friedman's test (ties corrected, p by chi-squared) of `values`, a row an animal, a column a condition.
+
+    Animals without a value in every condition are left out and named in `note`. The effect is Kendall's W (0:
+    the animals rank the conditions without agreement, 1: all the same). p is NaN, with the reason, below
+    three conditions or two complete animals, and where no animal's values differ.
+    """
+    complete = values.dropna()
+    row: Row = {"role": OURS, "test": f"{FRIEDMAN} of {name}", "n": len(complete)}
+    row["comparison"] = ", ".join(str(column) for column in values)
+    missing = [str(animal) for animal in values.index.difference(complete.index)]
+    left_out = f"left out, not in every one of the {name}: {', '.join(missing)}" if missing else ""
+    if reason := _why_not_run(complete, name):
+        return {**row, "note": "; ".join(filter(None, (NOT_RUN + reason, left_out)))}
+    found = pingouin.friedman(complete.reset_index(drop=True)).iloc[0]
+    row |= {"statistic": found["Q"], "df": found["ddof1"], "p": found["p_unc"]}
+    return {**row, "effect_size_name": "Kendall W", "effect_size": found["W"], "note": left_out}
+
+
+def _why_not_run(complete: pd.DataFrame, name: str) -> str:
+    if complete.shape[1] < MIN_CONDITIONS:
+        return f"it needs at least {MIN_CONDITIONS} {name}, got {complete.shape[1]}"
+    if len(complete) < 2:
+        return f"it needs at least 2 animals with a value in every one of the {name}, got {len(complete)}"
+    if not (np.ptp(complete.to_numpy(dtype=float), axis=1) > 0).any():
+        return "no animal's values differ"
+    return ""
