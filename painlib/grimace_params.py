@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Self
 
 from pydantic import Field, model_validator
@@ -43,6 +44,11 @@ class GrimaceParams(StageParams):
                 faults.append(f"{name} needs names, got {given}")
             if len(set(given)) < len(given):
                 faults.append(f"{name} needs different names, got {given}")
+        folder = (self.workdir / "grimace").absolute()
+        if lost := [name for name in self.score_files if Path(name).absolute().parent == folder]:
+            faults.append(
+                f"score_files needs files elsewhere than in {folder}, which a run empties, got {lost}"
+            )
         if wrong := [entry for entry in self.score_columns if "=" not in entry.strip("= ")]:
             faults.append(f"score_columns needs entries such as 'rater=Observer', got {wrong}")
         if both := sorted({*self.missing_codes} & {*self.rejected_codes}):

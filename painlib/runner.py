@@ -135,7 +135,8 @@ def run_stage(
 
 def check_before(run: Run, stage: Stage, say: Say) -> None:
     """A run that begins in the middle: refuse where an earlier stage never ended, say where one is stale."""
-    earlier = [other for other in STAGES[: STAGES.index(stage)] if other.read_by_others]
+    before = STAGES[: STAGES.index(stage)] if stage.reads_others else ()
+    earlier = [other for other in before if other.read_by_others]
     needless = find_needless(run)
     for name, found in find_states(run, earlier).items():
         workdir = run.stages[name].workdir

@@ -56,7 +56,7 @@ _PROBABILITIES = {
 }
 _TRAINED_ON = {"trained_on": Column("bool", "the model was trained on this animal")}
 _KNOWN = ("inside", "outside", "cannot be told", "")
-_INSIDE = {"inside": Column("str", "whether the model knows such animals, or empty: not asked", allowed=_KNOWN)}
+_INSIDE = {"inside": Column("str", "whether the model knows such animals", allowed=_KNOWN)}
 
 
 def _keypoint_columns() -> dict[str, Column]:

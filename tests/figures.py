@@ -96,7 +96,8 @@ def make_minutes(
         "n_timepoints",
         "n_evaluated",
     ]
-    return pd.DataFrame(rows, columns=[*columns, "n_pain", "coverage", "pain_probability", "trained_on"])
+    table = pd.DataFrame(rows, columns=[*columns, "n_pain", "coverage", "pain_probability", "trained_on"])
+    return table.assign(n_not_judged=0)
 
 
 def make_assay(

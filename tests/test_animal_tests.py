@@ -206,7 +206,7 @@ def gone_through(first, second):
         largest.append(np.abs(t).max())
         masses.append(find_mass(t, df))
     corrected = [np.mean(np.array(largest) >= abs(one) - 1e-9) for one in own]
-    return own, corrected, np.mean(np.array(masses) >= masses[0] - 1e-9)
+    return own, corrected, np.mean(np.array(masses) >= masses[0] - 1e-9), masses[0]
 
 
 def find_mass(t, df):
@@ -219,20 +219,21 @@ def find_mass(t, df):
     return best
 
 
-@pytest.mark.parametrize("missing", [False, True])
-def test_exchanging_animals_gives_what_going_through_every_arrangement_gives(missing):
-    rng = np.random.default_rng(4)
-    first, second = rng.random((4, 6)), rng.random((3, 6)) * 0.5
-    first[:, 2:4] += 0.8
-    if missing:
+@pytest.mark.parametrize("seed", [0, 1, 2, 6, 9])
+def test_exchanging_animals_gives_what_going_through_every_arrangement_gives(seed):
+    rng = np.random.default_rng(seed)
+    first, second = rng.random((4, 12)), rng.random((4, 12)) * 0.5
+    first[:, 2:4] += 0.4
+    first[:, 4] -= 0.6  # a neighbour of the other sign: another cluster
+    if seed % 2:
         first[0, 1] = first[1, 3] = second[2, 3] = second[0, 5] = NAN
-    t, corrected, cluster = gone_through(first, second)
+    t, corrected, cluster, mass = gone_through(first, second)
     found = stats.permute_labels(first, second, seed=0, permutations=1000)
-    assert (found.n_arrangements, found.exact, found.smallest_p) == (35, True, 1 / 35)
+    assert (found.n_arrangements, found.exact, found.smallest_p) == (70, True, 2 / 70)
     assert found.t == pytest.approx(t)
     assert found.p_corrected == pytest.approx(corrected)
     assert found.p_cluster == pytest.approx(cluster)
-    assert min(corrected) < 0.1 < max(corrected)  # the case is one in which it matters
+    assert found.cluster_mass == pytest.approx(mass)
 
 
 def test_flipping_signs_gives_what_going_through_every_flip_gives():
@@ -270,6 +271,14 @@ def test_drawn_arrangements_near_all_of_them_and_repeat_under_a_seed():
     assert (other.p_corrected != drawn.p_corrected).any()
     flips = stats.flip_signs(first - second, seed=1, permutations=50)
     assert (flips.exact, flips.n_arrangements, flips.smallest_p) == (False, 50, 1 / 50)
+
+
+def test_unequal_groups_can_reach_one_arrangement_equal_ones_two():
+    found = stats.permute_labels(draw(1, 4, 2) + 1, draw(2, 3, 2), seed=0, permutations=1000)
+    assert (found.n_arrangements, found.smallest_p) == (35, 1 / 35)
+    assert found.p_corrected == pytest.approx([1 / 35, 1 / 35])
+    equal = stats.permute_labels(draw(1, 3, 2) + 1, draw(2, 3, 2), seed=0, permutations=1000)
+    assert (equal.smallest_p, equal.p_corrected.tolist()) == (2 / 20, [2 / 20] * 2)
 
 
 def test_a_minute_without_enough_animals_or_without_variance_is_not_tested():
@@ -563,3 +572,11 @@ def test_arrangements_taken_a_few_at_a_time_give_the_same(monkeypatch):
     parts = stats.permute_labels(first, second, seed=0, permutations=1000)
     assert (parts.p_corrected == whole.p_corrected).all()
     assert parts.p_cluster == whole.p_cluster
+
+
+def test_neighbours_of_opposite_sign_are_two_clusters():
+    first, second = draw(9, 6, 2), draw(10, 6, 2)
+    first += [0.5, -0.5]
+    found = stats.permute_labels(first, second, seed=0, permutations=1000)
+    assert (np.sign(found.t) == [1, -1]).all()
+    assert found.cluster_mass == pytest.approx(np.abs(found.t).max())

@@ -39,7 +39,7 @@ def test_run_ends_with_times_and_the_reports_path(lab, capsys):
     assert err == ""
     lines = out.splitlines()
     assert lines[-1] == f"Report: {lab / 'runs' / 'report.html'}"
-    for name in ("crop", "train", "predict", "statistics", "gradcam", "regions", "grimace", "locomotion"):
+    for name in [stage.name for stage in STAGES]:
         assert any(line.split()[:2] == [name, "ran"] for line in lines)
     code, out, _ = call("run", lab / "lab.yaml", "--to", "train", capsys=capsys)
     assert code == 0
@@ -112,6 +112,7 @@ def test_status_shows_each_stage_with_its_reason(lab, capsys):
     assert [row[:2] for row in rows] == [
         ["crop", "done"],
         ["train", "stale"],
+        ["confounds", "missing"],
         ["predict", "missing"],
         ["statistics", "missing"],
         ["gradcam", "missing"],

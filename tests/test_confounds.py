@@ -127,6 +127,7 @@ def test_at_most_one_in_a_hundred_ways_lies_beyond_either_end_of_the_band():
     low, high = find_band(values[::-1])
     assert (values < low).mean() <= 0.01
     assert (values > high).mean() == 0.01
+    assert (values > find_band(values, 0.025)[1]).mean() == 0.025
     assert find_band(np.array([0.5] * 300)) == (0.5, 0.5)
 
 
@@ -207,7 +208,7 @@ def test_chance_is_raised_where_the_classifier_tells_no_more_than_recordings_dif
     half = faces["subject"] < "m04"  # right in four animals, wrong in four
     poor = check_chance(give(faces, np.where(half, faces["label"], 1 - faces["label"])), seed=0)
     assert (poor.number, poor.verdict) == (0.5, "raised")
-    # 8 of 256 ways have one animal wrong, 1 none: 0.875 is the highest that more than 1 % reach
+    # 1 of 256 ways has no animal wrong, 8 have one: more than 2.5 % reach 0.875, but not 1
     assert (poor.low, poor.high) == (0.125, 0.875)
     few = check_chance(give(make_faces(5), 0.5), seed=0)
     assert few.verdict == "cannot be tested"

@@ -222,6 +222,22 @@ def test_distance_in_a_drawn_arena_is_true_to_2_percent(tmp_path, seed, shade):
     assert found == pytest.approx(walk.distance[-1], rel=0.02)
 
 
+@pytest.mark.verify
+@pytest.mark.parametrize("seed", range(11, 21))
+def test_distance_and_rest_are_true_in_ten_more_arenas(tmp_path, seed):
+    rng = np.random.default_rng(seed)
+    fps, dark = float(rng.choice([6, 10, 15])), bool(seed % 2)
+    walk = simulate_walk(round(90 * fps), fps, find_activity("1 % AC", 30, rng.uniform(0.6, 1.2)), rng)
+    px = int(rng.integers(140, 260))
+    view = View(px, 0.8 * px, (px / 2 + 1.5, px / 2 - 1), rng.uniform(-0.08, 0.08), dark)
+    drawing = {"noise": rng.uniform(1, 5), "jitter_cm": rng.uniform(0.02, 0.1)}
+    video = film(tmp_path, walk, view, fps, seed, **drawing)
+    found = total_cm(video, make_params(animal="dark" if dark else "light"))
+    error = found / walk.distance[-1] - 1
+    print(f"seed {seed}: {fps:g} fps, {px} px, true {walk.distance[-1]:.0f} cm, error {error:+.2%}")
+    assert abs(error) <= 0.02
+
+
 def test_a_slanted_camera_is_true_to_2_percent_with_corners_and_not_without(tmp_path):
     walk = simulate_walk(300, 10, find_activity("vehicle", 0, 1.0), np.random.default_rng(6))
     view = View(200, 150.0, (100.0, 100.0))

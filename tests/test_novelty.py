@@ -45,6 +45,7 @@ from painlib.novelty import (
     recordings,
     save_reference,
     tabulate_limits,
+    write_reference,
 )
 from painlib.novelty.features import BLOCKS, describe_faces, find_units, shrink_faces, weigh
 from painlib.novelty.limits import LEVEL, find_apart, find_fewest_outside, find_worst
@@ -288,6 +289,7 @@ def test_no_limit_is_given_where_none_could_be_passed_or_animals_are_few():
     assert math.isnan(find_limit(np.array([]), "coverage"))
     assert math.isnan(find_limit(np.array([0.0, 1.0, 0.0, 1.0]), "pain_share"))
     assert math.isnan(find_limit(np.full(6, 0.05), "coverage")), "no coverage lies 0.1 below 0.05"
+    assert math.isnan(find_limit(np.full(6, 0.54), "confidence")), "no call is less sure than 0.5"
 
 
 def test_of_an_animal_the_worst_recording_counts():
@@ -603,9 +605,15 @@ def test_a_training_becomes_a_reference_of_held_out_judgements(tmp_path, drawn, 
     # Judged worse than new animals of a known strain will be: what is kept does not come from judgements.
     other = make_cohort_reference(cohort.inputs, index, by_strain, made, tmp_path, seed=0).training
     assert other[["pain_share", "confidence", "attribution"]].isna().all(axis=None)
-    np.testing.assert_array_equal(
-        other[["distance", "coverage"]], reference.training[["distance", "coverage"]]
-    )
+    kept = ["distance", "coverage"]
+    np.testing.assert_array_equal(other[kept], reference.training[kept])
+
+    folder = build_folder(tmp_path / "model")
+    (folder / FACTS_FILE).write_text("of an earlier training")
+    write_reference(cohort.inputs, index, validation, made, tmp_path, seed=0)
+    loaded = load_reference(folder)
+    assert loaded is not None
+    pd.testing.assert_frame_equal(loaded.training, reference.training, check_dtype=False)
 
 
 # --- drawn cohorts: the short form of tests/test_verify_novelty.py ---

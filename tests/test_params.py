@@ -60,12 +60,23 @@ learning_rate: float = 1e-3  # of Adam
 rotation_deg: float = 20.0  # degrees
 flip: bool = True  # mirrored at random
 folds: Optional[int] = None  # one animal at a time
+hold_out: str = "subject"  # or strain, lab
+calibration: str = "temperature"  # or isotonic
 precision: str = "auto"  # or float32
+device: str = "auto"  # auto, cpu, cuda, mps
+"""
+CONFOUNDS = """controls: list[str] = ["vehicle"]  # treatments
+faces_per_recording: int = 100  # faces
+batch: int = 256  # faces
 device: str = "auto"  # auto, cpu, cuda, mps
 """
 PREDICT = """model: Optional[str] = None  # the workdir's
 batch: int = 256  # faces
 min_coverage: float = 0.01  # 0 to 1
+abstain_below: float = 0.5  # never
+min_sharpness: Optional[float] = None  # as found
+min_size: Optional[float] = None  # as found
+max_turn: Optional[float] = None  # as found
 device: str = "auto"  # auto, cpu, cuda, mps
 """
 STATISTICS = """treatment_key: Optional[str] = None  # sealed key
@@ -121,8 +132,32 @@ min_units: int = 3  # of five
 interactive: bool = False  # the widget
 rater: str = ""  # in the widget
 """
+LOCOMOTION = """arena_table: Optional[str] = None  # as said there
+arena_side_cm: float = 50.0  # as said there
+animal: str = "light"  # as said there
+animal_min_cm2: float = 5.0  # as said there
+animal_max_cm2: float = 100.0  # as said there
+background_frames: int = 60  # as said there
+track_height: int = 360  # as said there
+point_names: list[str] = ["center"]  # as said there
+individual: Optional[str] = None  # as said there
+likelihood_threshold: float = 0.9  # as said there
+smooth_s: float = 0.5  # as said there
+still_cm: float = 1.0  # as said there
+max_gap_s: float = 1.0  # as said there
+max_jump_cm: float = 5.0  # as said there
+min_coverage: float = 0.5  # as said there
+groups: list[str] = ["vehicle", "1 % AC"]  # as said there
+control: str = "vehicle"  # as said there
+pre_window_min: float = 60  # as said there
+window_start_min: float = 0  # as said there
+window_end_min: float = 30  # as said there
+alpha: float = 0.05  # as said there
+bootstrap: int = 2000  # as said there
+workers: int = 2  # as said there
+"""
 SHARED = "cohort: cohort.csv\nworkdir: ../out\nseed: 7\n"
-CELLS = (CROP, TRAIN, PREDICT, STATISTICS, GRADCAM, REGIONS, GRIMACE)
+CELLS = (CROP, TRAIN, CONFOUNDS, PREDICT, STATISTICS, GRADCAM, REGIONS, GRIMACE, LOCOMOTION)
 
 
 def write_notebook(path: Path, *parameters: str) -> Path:
@@ -195,6 +230,7 @@ def test_a_section_wins_over_shared_keys_and_these_over_the_notebook(house: Hous
     assert list(run.stages) == [
         "crop",
         "train",
+        "confounds",
         "predict",
         "statistics",
         "gradcam",
@@ -235,7 +271,7 @@ def test_the_published_numbers_of_the_interpretation_stand_in_the_articles_file(
 
 
 def test_a_stage_is_numbered_as_its_notebook_is() -> None:
-    assert [stage.number for stage in STAGES] == ["01", "02", "03", "04", "05a", "05b", "06", "07"]
+    assert [stage.number for stage in STAGES] == ["01", "02", "02b", "03", "04", "05a", "05b", "06", "07"]
 
 
 def test_score_files_stand_against_the_file_that_names_them(house: House) -> None:

@@ -33,7 +33,7 @@ def make_tests(name: str, groups: list[str], n: int = 6, minutes: int = 8) -> tu
     for curve in values[groups[-1]].values():
         for minute in (2, 3, 5):
             curve[minute] += 0.5
-    table = make_minutes(values).assign(n_not_judged=0)
+    table = make_minutes(values)
     both = {"paired": False, "alpha": 0.05, "seed": 0}
     window = {"window_start_min": 0, "window_end_min": minutes, "pre_window_min": 0, "bootstrap": 0}
     result = run_assay(table, assay=name, groups=groups, control=groups[0], **window, **both)

@@ -44,6 +44,7 @@ class Project:
 
     def params(self, **changes: Any) -> PredictParams:
         values = {"model": None, "batch": 8, "min_coverage": 0.1, "device": "auto", "seed": 3}
+        values |= {"abstain_below": 0.5, "min_sharpness": None, "min_size": None, "max_turn": None}
         return PredictParams(cohort=self.cohort, workdir=self.workdir, **{**values, **changes})
 
     def inputs(self) -> list[Path]:

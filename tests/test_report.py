@@ -103,6 +103,7 @@ def make_record(folder: Path, **changes) -> RunRecord:
     stages = [
         StageRecord(name="crop", notebook="01_crop", outcome="ran", seconds=75.0, reason="not run yet"),
         StageRecord(name="train", notebook="02_train"),
+        StageRecord(name="confounds", notebook="02b_confounds"),
         StageRecord(name="predict", notebook="03_predict"),
         StageRecord(name="statistics", notebook="04_statistics", outcome="skipped"),
         StageRecord(name="gradcam", notebook="05a_gradcam"),
@@ -144,6 +145,7 @@ def test_the_report_loads_nothing_and_its_links_lead_to_files(lab):
     assert anchors == [
         "crop",
         "train",
+        "confounds",
         "predict",
         "statistics",
         "gradcam",

@@ -21,7 +21,16 @@ from painlib.records import RunRecord, hold_workdir
 from painlib.runner import find_states, run_stages, select_stages
 from painlib.tables import write_whole
 
-NAMES = ["crop", "train", "predict", "statistics", "gradcam", "regions", "grimace", "locomotion"]
+NAMES = [
+    *("crop", "train", "confounds", "predict", "statistics", "gradcam", "regions", "grimace", "locomotion"),
+]
+AFTER_TRAIN = ("train", "confounds", "predict", "statistics", "gradcam", "regions")
+
+
+def expect(rest: str, **of: str) -> list[str]:
+    """What each stage came to, in order: `of` by name, `rest` for all others."""
+    assert set(of) <= set(NAMES)
+    return [of.get(name, rest) for name in NAMES]
 
 
 @pytest.fixture(scope="module")
@@ -164,19 +173,19 @@ def test_what_is_done_and_unchanged_is_skipped(finished, tmp_path, monkeypatch):
 def test_a_changed_parameter_runs_its_stage_and_what_depends_on_its_result(lab):
     write_parameters(lab, train={"epochs": 7})
     record = run(lab)
-    assert outcomes(record) == ["skipped", *["ran"] * 5, "skipped", "skipped"]
+    assert outcomes(record) == expect("skipped", **dict.fromkeys(AFTER_TRAIN, "ran"))
     assert record.stages[1].reason == "parameter epochs: 1 -> 7"
-    assert "model/card.json changed" in record.stages[2].reason
+    assert "model/card.json changed" in record.stages[3].reason
 
 
 def test_a_stage_run_anew_with_the_same_result_leaves_the_next_ones_alone(lab):
     write_parameters(lab, train={"learning_rate": 0.5})
-    assert outcomes(run(lab)) == ["skipped", "ran", *["skipped"] * 6]
+    assert outcomes(run(lab)) == expect("skipped", train="ran")
 
 
 def test_what_the_last_stage_is_told_runs_it_alone_and_opening_its_widget_runs_nothing(lab):
     write_parameters(lab, regions={"pairs": 20})
-    assert outcomes(run(lab)) == [*["skipped"] * 5, "ran", "skipped", "skipped"]
+    assert outcomes(run(lab)) == expect("skipped", regions="ran")
     write_parameters(lab, regions={"pairs": 20, "interactive": True, "annotator": "anna"})
     assert outcomes(run(lab)) == ["skipped"] * len(NAMES)
 
@@ -186,19 +195,19 @@ def test_a_changed_input_runs_its_stage(lab):
     with open(lab / "m2.mp4", "ab") as video:
         video.write(b"\0" * 8)
     record = run(lab)
-    assert outcomes(record) == ["ran", *["skipped"] * 7]
+    assert outcomes(record) == expect("skipped", crop="ran")
     assert "m2.mp4 changed" in record.stages[0].reason
 
 
 def test_force_runs_what_is_done(lab):
     record = run(lab, force=True, first="train", last="predict")
-    assert outcomes(record) == ["waiting", "ran", "ran", *["waiting"] * 5]
+    assert outcomes(record) == expect("waiting", train="ran", confounds="ran", predict="ran")
     assert record.stages[1].reason == "--force"
 
 
 def test_to_ends_a_run_after_that_stage(lab):
     shutil.rmtree(lab / "runs")
-    assert outcomes(run(lab, last="train")) == ["ran", "ran", *["waiting"] * 6]
+    assert outcomes(run(lab, last="train")) == expect("waiting", crop="ran", train="ran")
 
 
 def test_from_needs_finished_stages_before_it(lab):
@@ -213,7 +222,7 @@ def test_from_says_that_an_earlier_stage_is_stale_and_uses_it(lab):
     write_parameters(lab, crop={"crop_px": 48})
     said: list[str] = []
     record = run(lab, first="train", say=said.append)
-    assert outcomes(record) == ["waiting", *["skipped"] * 7]
+    assert outcomes(record) == expect("skipped", crop="waiting")
     assert said[0].startswith("crop: used as it is although stale (parameter crop_px: 32 -> 48)")
 
 
@@ -230,7 +239,7 @@ def test_unknown_and_reversed_stages_are_refused():
 def test_status_names_the_reason_and_what_follows(lab):
     write_parameters(lab, train={"epochs": 2})
     states = find_states(load_run(lab / "lab.yaml", lab / "notebooks"))
-    assert [found.state for found in states.values()] == ["done", *["stale"] * 6, "done"]
+    assert [found.state for found in states.values()] == expect("stale", crop="done", locomotion="done")
     assert states["train"].reason == "parameter epochs: 1 -> 2"
     assert states["predict"].reason == "follows train, which would run first"
     shutil.rmtree(lab / "runs")
@@ -251,14 +260,14 @@ def test_recordings_that_failed_are_listed_and_the_others_go_on(lab):
     # The next run tries that recording again, and is well once it is mended.
     write_notebook(lab, "crop")
     record = run(lab)
-    assert outcomes(record) == ["ran", *["skipped"] * 7]
+    assert outcomes(record) == expect("skipped", crop="ran")
     assert not record.failed
 
 
 def test_a_notebook_that_forgets_to_finish_its_record_is_a_failed_stage(lab):
     write_notebook(lab, "train", end="")
     record = run(lab, force=True)
-    assert outcomes(record) == ["ran", "failed", *["waiting"] * 6]
+    assert outcomes(record) == expect("waiting", crop="ran", train="failed")
     assert "02_train" in record.stages[1].message
 
 
@@ -273,7 +282,7 @@ def test_a_full_disk_fails_the_stage_and_not_the_program(lab, monkeypatch):
     before = (lab / "runs" / "notebooks" / "01_crop.ipynb").read_bytes()
     monkeypatch.setattr(runner, "execute_notebook", write)
     record = run(lab, force=True)
-    assert outcomes(record) == ["failed", "waiting", *["waiting"] * 6]
+    assert outcomes(record) == expect("waiting", crop="failed")
     assert "The disk is full" in record.stages[0].message
     assert (lab / "runs" / "notebooks" / "01_crop.ipynb").read_bytes() == before
 
@@ -295,7 +304,7 @@ def test_a_failing_stage_shows_its_message_and_keeps_the_notebook(finished, tmp_
     kept = folder / "runs" / "notebooks"
     before = (kept / "02_train.ipynb").read_text()
     record = run(folder)
-    assert outcomes(record) == ["skipped", "failed", *["waiting"] * 6]
+    assert outcomes(record) == expect("waiting", crop="skipped", train="failed")
     assert record.failed
     assert record.stages[1].message == (
         f"Expected two animals, got one.\nThe notebook as far as it came: {kept / '02_train.failed.ipynb'}"
@@ -306,7 +315,7 @@ def test_a_failing_stage_shows_its_message_and_keeps_the_notebook(finished, tmp_
 
     write_notebook(folder, "train")
     record = run(folder, last="train")
-    assert outcomes(record) == ["skipped", "ran", *["waiting"] * 6]
+    assert outcomes(record) == expect("waiting", crop="skipped", train="ran")
     assert not list(kept.glob("*.failed.*"))
 
 
@@ -411,12 +420,12 @@ def test_a_run_killed_in_the_middle_goes_on_where_it_was(finished, tmp_path, mon
     wait_until_gone(int((folder / "runs" / "pid").read_text()))
     assert (folder / "runs" / "notebooks" / "02_train.ipynb").read_text() == before, "no half notebook"
     states = find_states(load_run(folder / "lab.yaml", folder / "notebooks"))
-    assert [found.state for found in states.values()] == ["done", *["stale"] * 6, "done"]
+    assert [found.state for found in states.values()] == expect("stale", crop="done", locomotion="done")
     assert "not finished" in states["train"].reason
 
     write_notebook(folder, "train")
     monkeypatch.setattr(runner, "execute_notebook", execute_here)
-    assert outcomes(run(folder)) == ["skipped", *["ran"] * 5, "skipped", "skipped"]
+    assert outcomes(run(folder)) == expect("skipped", **dict.fromkeys(AFTER_TRAIN, "ran"))
     assert (folder / "runs" / "predictions" / "minutes.parquet").read_text() == '{"epochs": 7}'
     assert not (folder / "runs" / ".running").exists()
 

@@ -254,6 +254,26 @@ def test_the_bootstrap_of_a_crossover_draws_pairs():
     assert 1.1 < row["ci_high"] - row["ci_low"] < 1.76
 
 
+def test_the_bootstrap_interval_is_as_wide_as_students_where_animals_are_few():
+    """Evenly spread values: the mean of 8 drawn ones is nearly normal, and t's interval is the right one."""
+    samples = {"a": np.linspace(0, 1, 8), "b": np.linspace(0.2, 1.2, 8)}
+    result = compare(samples, bootstrap=20_000)
+    row, welch = find_row(result, "bootstrap"), find_row(result, "Welch")
+    ratio = (row["ci_high"] - row["ci_low"]) / (welch["ci_high"] - welch["ci_low"])
+    assert ratio == pytest.approx(1, abs=0.02)  # with t, but n where n - 1 belongs: 0.95
+
+
+@pytest.mark.parametrize(("n", "crossed"), [(3, False), (5, True)])
+def test_a_bootstrap_interval_of_too_few_animals_is_withdrawn(n, crossed):
+    rng = np.random.default_rng(n)
+    for more in (0, 1):
+        values = make_values({name: rng.normal(0, 1, n + more) for name in "ab"}, crossed)
+        result = stats.compare_groups(values, ["a", "b"], "b", crossed, bootstrap=200)
+        row = find_row(result, "bootstrap")
+        assert math.isnan(row["ci_low"]) == (more == 0)
+        assert row["note"].startswith("not run: withdrawn below") == (more == 0)
+
+
 def test_stars_stand_at_the_papers_bounds_and_strictly_below_them():
     told = [stats.find_stars(p) for p in (0.05, 0.0499, 0.01, 0.0099, 0.001, 0.0009, math.nan)]
     assert told == ["", "*", "*", "**", "**", "***", ""]

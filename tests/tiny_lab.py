@@ -90,7 +90,13 @@ folder = params.workdir"""
 WORK = {
     "crop": "output = folder / 'faces' / 'm1_A.parquet'\ntext = f'faces of {params.crop_px} px'",
     # The result does not depend on the learning rate: what follows must not run when only that changes.
-    "train": "output = folder / 'model' / 'card.json'\ntext = f'{{\"epochs\": {params.epochs}}}'",
+    "train": (
+        "output = folder / 'model' / 'card.json'\ntext = f'{{\"epochs\": {params.epochs}}}'\n"
+        "judged = folder / 'training' / 'out_of_fold.parquet'\n"
+        "judged.parent.mkdir(parents=True, exist_ok=True)\n"
+        "judged.write_text('held out')\n"
+        "run.add_outputs([judged])"
+    ),
     "predict": (
         "output = folder / 'predictions' / 'minutes.parquet'\n"
         "text = (folder / 'model' / 'card.json').read_text()\n"
@@ -104,7 +110,7 @@ WORK = {
     "statistics": "output = folder / 'statistics' / 'tests.csv'\ntext = 'assay,p\\nAC,0.0123456\\n'",
     "gradcam": "output = folder / 'gradcam' / 'areas.csv'\ntext = 'curve,area\\ndeletion,0.25\\n'",
     "regions": "output = folder / 'regions' / 'pairs_tests.csv'\ntext = 'region,p\\neye,0.5\\n'",
-    "confounds": "output = folder / 'confounds' / 'verdicts.csv'\ntext = 'name,verdict\\ncamera,not raised\\n'",
+    "confounds": "output = folder / 'confounds' / 'verdicts.csv'\ntext = 'name,verdict\\ncamera,raised\\n'",
     "grimace": "output = folder / 'grimace' / 'icc.csv'\ntext = 'measure,icc\\ntotal,0.8\\n'",
     "locomotion": "output = folder / 'locomotion' / 'totals.csv'\ntext = 'subject,total_m\\nm1,60.5\\n'",
 }

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from painlib.confounds.answers import LIMITS, Answer, ConfoundLimits, State, refuse
+from painlib.confounds.answers import BEYOND_CHANCE, LIMITS, Answer, ConfoundLimits, State, refuse
 from painlib.confounds.held_out import AUC, answer_auc, judge_features, judge_score, say_auc, say_too_few
 from painlib.confounds.pictures import measure_background, measure_light
 from painlib.confounds.swaps import find_band
@@ -22,17 +22,17 @@ BACKGROUND_COMPONENTS = 20
 def check_chance(faces: pd.DataFrame, seed: int) -> Answer:
     """Is the AUC of the classifier itself (p_pain, animals held out) above its chance band? Raised if not.
 
-    The band swaps the labels of the judged recordings and trains nothing anew. It says what AUC two
+    The band (95 %) swaps the labels of the judged recordings and trains nothing anew. It says what AUC two
     recordings of an animal give because they differ anyway, be it only in light, to the networks as they are.
     It is not the null of the whole training: a network's labels are those of the animals it learned from,
-    also where these are swapped as judged animals, so that folds count as independent, which they nearly are.
+    also where these are swapped as judged animals, so that folds are taken as independent.
     """
     trials = judge_score(faces["p_pain"].to_numpy(np.float64), faces, seed)
     n, number = len(trials.animals), float(trials.aucs[0])
     if not trials.swaps.enough:
         why = "Whether the classifier tells more than recordings differ anyway cannot be tested:"
         return refuse("chance", AUC, 0.5, f"{why} {say_too_few(n)}", number, n)
-    low, high = find_band(trials.aucs)
+    low, high = find_band(trials.aucs, BEYOND_CHANCE)
     told = say_auc(number, low, high, n)
     verdict: State = "not raised" if number > high else "raised"
     why = (

@@ -72,9 +72,9 @@ def list_swaps(faces: pd.DataFrame, seed: int) -> Swaps:
     return Swaps(recordings, ways, n_possible, several)
 
 
-def find_band(values: np.ndarray) -> tuple[float, float]:
-    """The band (low, high) of `values` (n_ways,): at most 1 % of the ways lie below it, and above it."""
-    low, high = np.quantile(values, [BEYOND, 1 - BEYOND], method="inverted_cdf")
+def find_band(values: np.ndarray, beyond: float = BEYOND) -> tuple[float, float]:
+    """The band (low, high) of `values` (n_ways,): a share of `beyond` at most lies below it, and above it."""
+    low, high = np.quantile(values, [beyond, 1 - beyond], method="inverted_cdf")
     return float(low), float(high)
 
 

@@ -96,8 +96,9 @@ def draw_cohort(folder: str | Path, params: DemoParams) -> Path:
     """Draw the whole cohort under `folder` and give the path of its cohort.csv.
 
     Beside it: `videos/`, `labels.csv` (true key points of some training frames), `truth/` (a table a
-    video), `curves/` (assays without video), `scores/` (simulated raters of the grimace scale) and `demo.json`, what all of it was drawn from. What stands there
-    from the same parameters is kept; other parameters draw everything anew.
+    video), `curves/` (assays without video), `scores/` (simulated raters of the grimace scale), `arena/`
+    (arena videos, where asked for) and `demo.json`, what all of it was drawn from. What stands there from
+    the same parameters is kept; other parameters draw everything anew.
     """
     folder = Path(folder)
     takes = list_takes(params)

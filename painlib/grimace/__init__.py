@@ -22,7 +22,14 @@ from painlib.grimace.collecting import (
     load_scores,
 )
 from painlib.grimace.results import GrimaceResult, analyse_scores, write_grimace
-from painlib.grimace.sampling import FACE, describe_draw, draw_faces, name_faces, write_faces, write_sample
+from painlib.grimace.sampling import (
+    describe_draw,
+    draw_faces,
+    name_faces,
+    write_faces,
+    write_key,
+    write_sheet,
+)
 from painlib.grimace.score_columns import parse_names
 from painlib.grimace.score_files import Reading, read_score_file
 from painlib.grimace.scores import (
@@ -40,6 +47,7 @@ from painlib.grimace.units import (
     DEGREE_NAMES,
     DEGREE_WORDS,
     DEGREES,
+    FACE,
     HIGHEST_TOTAL,
     SYNONYMS,
     UNIT_NAMES,
@@ -103,6 +111,7 @@ __all__ = [
     "summarise_by_animal",
     "write_faces",
     "write_grimace",
+    "write_key",
     "write_own_scores",
-    "write_sample",
+    "write_sheet",
 ]

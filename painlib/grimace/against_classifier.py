@@ -12,8 +12,8 @@ from painlib.faults import PainlibError
 from painlib.grimace.against_label import CUTS, average_areas, compute_areas
 from painlib.grimace.agreement import TOTAL, compare_with_others
 from painlib.grimace.collecting import widen
-from painlib.grimace.resampling import bootstrap_animals, correlate, moments, say_few, sum_by_animal
-from painlib.grimace.sampling import FACE
+from painlib.grimace.intervals import correlate, find_interval, moments, say_few, sum_by_animal
+from painlib.grimace.units import FACE
 from painlib.provenance import read_provenance
 from painlib.tables import read_table
 
@@ -76,7 +76,7 @@ def join_judgements(faces: pd.DataFrame, judgements: Judgements) -> pd.DataFrame
     return joined.assign(held_out=joined["held_out"].eq(True))
 
 
-def compute_correlations(faces: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
+def compute_correlations(faces: pd.DataFrame) -> pd.DataFrame:
     """How score and p(pain) go together, CORRELATION_COLUMNS, a row a level.
 
     `faces`: recording, subject, label, total, p_pain; NaN left out. Faces, and means of recordings, within
@@ -89,13 +89,13 @@ def compute_correlations(faces: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     means = (
         judged.groupby(["subject", "recording", "label"], sort=True)[["total", "p_pain"]].mean().reset_index()
     )
-    rows = [_correlate_within(FACES, judged, len(judged), seed)]
-    rows.append(_correlate_within(RECORDINGS, means, len(judged), seed))
-    rows.append(_correlate_animals(means, len(judged), seed))
+    rows = [_correlate_within(FACES, judged, len(judged))]
+    rows.append(_correlate_within(RECORDINGS, means, len(judged)))
+    rows.append(_correlate_animals(means, len(judged)))
     return pd.DataFrame(rows, columns=list(CORRELATION_COLUMNS))
 
 
-def compute_roc(faces: pd.DataFrame, seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
+def compute_roc(faces: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """p(pain) as a classifier of "total at or above the cut": ROC_COLUMNS, a row a cut, and AUC by animal.
 
     `auc`: mean over the animals that have faces on both sides of the cut, with an interval over animals; NaN
@@ -106,7 +106,7 @@ def compute_roc(faces: pd.DataFrame, seed: int = 0) -> tuple[pd.DataFrame, pd.Da
     for cut in CUTS:
         above = (judged["total"] >= cut).astype(int)
         areas = compute_areas(above, judged["p_pain"], judged["subject"])
-        mean, low, high = average_areas(areas["auc"].dropna().to_numpy(), seed)
+        mean, low, high = average_areas(areas["auc"].dropna().to_numpy())
         n = int(above.sum())
         rows.append((cut, n, len(judged) - n, mean, low, high, int(areas["auc"].notna().sum())))
         by_animal.append(areas.assign(cut=cut))
@@ -138,7 +138,7 @@ def compare_with_raters(scores: pd.DataFrame, judged: pd.DataFrame) -> pd.DataFr
     return pd.DataFrame(rows, columns=["rater", "n_faces", "r_rater", "r_network"])
 
 
-def _correlate_within(level: str, points: pd.DataFrame, n_faces: int, seed: int) -> dict[str, object]:
+def _correlate_within(level: str, points: pd.DataFrame, n_faces: int) -> dict[str, object]:
     """Repeated-measures correlation, and its interval over animals."""
     animals = points["subject"].to_numpy()
     facts: dict[str, object] = {"level": level, "method": "repeated-measures correlation", "n_faces": n_faces}
@@ -155,7 +155,7 @@ def _correlate_within(level: str, points: pd.DataFrame, n_faces: int, seed: int)
     found = rm_corr(
         data=points[["p_pain", "total", "subject"]], x="p_pain", y="total", subject="subject"
     ).iloc[0]
-    low, high = bootstrap_animals(sum_by_animal(moments(x, y), animals), _correlate_centred, seed)
+    low, high = find_interval(sum_by_animal(moments(x, y), animals), _correlate_centred)
     drawn = {"ci_low_animals": low, "ci_high_animals": high, "note": say_few(animals)}
     interval = {"ci_low": float(found["CI95"][0]), "ci_high": float(found["CI95"][1])}
     return {
@@ -168,7 +168,7 @@ def _correlate_within(level: str, points: pd.DataFrame, n_faces: int, seed: int)
     }
 
 
-def _correlate_animals(means: pd.DataFrame, n_faces: int, seed: int) -> dict[str, object]:
+def _correlate_animals(means: pd.DataFrame, n_faces: int) -> dict[str, object]:
     """Pearson's r over animals of treated minus before."""
     by_label = means.groupby(["subject", "label"])[["total", "p_pain"]].mean().unstack("label")
     differences = pd.DataFrame(index=by_label.index, columns=["total", "p_pain"], dtype=float)
@@ -184,7 +184,7 @@ def _correlate_animals(means: pd.DataFrame, n_faces: int, seed: int) -> dict[str
 
     found = corr(pairs["total"], pairs["p_pain"]).iloc[0]
     sums = moments(pairs["total"].to_numpy(), pairs["p_pain"].to_numpy())
-    low, high = bootstrap_animals(sums, correlate, seed)
+    low, high = find_interval(sums, correlate)
     interval = {"ci_low": float(found["CI95"][0]), "ci_high": float(found["CI95"][1])}
     drawn = {"ci_low_animals": low, "ci_high_animals": high, "note": ""}
     return {

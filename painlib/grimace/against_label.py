@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
 from painlib.grimace.collecting import EVERYBODY
-from painlib.grimace.resampling import bootstrap_animals, sum_by_animal
+from painlib.grimace.intervals import find_interval, sum_by_animal
 from painlib.grimace.units import HIGHEST_TOTAL
 
 CUTS = tuple(range(1, HIGHEST_TOTAL + 1))
@@ -21,7 +19,7 @@ LABEL_COLUMNS = (
 )
 
 
-def compare_with_label(scores: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
+def compare_with_label(scores: pd.DataFrame) -> pd.DataFrame:
     """How far totals and weak labels agree, rater by rater and for the mean of raters: LABEL_COLUMNS.
 
     `scores`: rater, subject, label (0 no pain, 1 pain), total (0 to 10, NaN: not judged, left out).
@@ -45,10 +43,10 @@ def compare_with_label(scores: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
             ("no_pain_above_zero", ~label, total > 0),
         ):
             sums = sum_by_animal(np.column_stack([here & hit, here]).astype(float), animals)
-            low, high = bootstrap_animals(sums, _share, seed)
+            low, high = find_interval(sums, _share, "share")
             row |= {name: float(_share(sums.sum(axis=0))), f"{name}_low": low, f"{name}_high": high}
         areas = compute_areas(own["label"], own["total"], own["subject"])["auc"].dropna()
-        mean, low, high = average_areas(areas.to_numpy(), seed)
+        mean, low, high = average_areas(areas.to_numpy())
         rows.append(row | {"auc": mean, "auc_low": low, "auc_high": high, "n_subjects_auc": len(areas)})
     return pd.DataFrame(rows, columns=list(LABEL_COLUMNS))
 
@@ -95,13 +93,12 @@ def compute_areas(positive: pd.Series, score: pd.Series, subjects: pd.Series) ->
     return pd.DataFrame(rows, columns=["subject", "n_negative", "n_positive", "auc"])
 
 
-def average_areas(areas: np.ndarray, seed: int) -> tuple[float, float, float]:
+def average_areas(areas: np.ndarray) -> tuple[float, float, float]:
     """Mean over animals with its interval; NaN without any."""
     if not len(areas):
         return np.nan, np.nan, np.nan
     sums = np.column_stack([areas, np.ones(len(areas))])
-    mean: Callable[[np.ndarray], np.ndarray] = lambda drawn: drawn[..., 0] / drawn[..., 1]  # noqa: E731
-    return (float(np.mean(areas)), *bootstrap_animals(sums, mean, seed))
+    return (float(np.mean(areas)), *find_interval(sums, _share, "share"))
 
 
 def _share(sums: np.ndarray) -> np.ndarray:

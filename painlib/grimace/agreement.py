@@ -9,9 +9,8 @@ import pandas as pd
 from sklearn.metrics import cohen_kappa_score
 
 from painlib.grimace.collecting import widen
-from painlib.grimace.resampling import bootstrap_animals, correlate, moments, say_few, sum_by_animal
-from painlib.grimace.sampling import FACE
-from painlib.grimace.units import DEGREES, HIGHEST_TOTAL, UNITS
+from painlib.grimace.intervals import correlate, find_interval, moments, say_few, sum_by_animal
+from painlib.grimace.units import DEGREES, FACE, HIGHEST_TOTAL, UNITS
 
 TOTAL = "total"
 MEASURES = (*UNITS, TOTAL)
@@ -32,15 +31,15 @@ CEILING_COLUMNS = (
 FEWEST_FACES = 5
 
 
-def compute_icc(scores: pd.DataFrame, subjects: dict[str, str], seed: int = 0) -> pd.DataFrame:
+def compute_icc(scores: pd.DataFrame, subjects: dict[str, str]) -> pd.DataFrame:
     """Intraclass correlation of each unit and the total, ICC_COLUMNS: two rows a measure.
 
     ICC(2,1) (Shrout & Fleiss 1979; ICC(A,1) of McGraw & Wong 1996): two-way, raters a random sample of
     raters, absolute agreement, one rater; ICC(2,k): the mean of all k raters. 1: all of the variance is of
     faces; 0 or below: none is. Estimate and `ci_low_faces`, `ci_high_faces` are pingouin's, whose interval
-    takes faces as independent; `ci_low`, `ci_high` are drawn over whole animals (`subjects`: recording ->
-    animal). Faces that every rater scored count. NaN, with a note, for one rater, fewer than 5 faces, or
-    scores that do not vary.
+    takes faces as independent; `ci_low`, `ci_high` are over whole animals (`find_interval`; `subjects`:
+    recording -> animal). Faces that every rater scored count. NaN, with a note, for one rater, fewer than 5
+    faces, or scores that do not vary.
     """
     rows = []
     for measure in MEASURES:
@@ -53,14 +52,14 @@ def compute_icc(scores: pd.DataFrame, subjects: dict[str, str], seed: int = 0) -
         sums = sum_by_animal(_icc_parts(values), animals) if not note else np.zeros((0, 1))
         for place, (form, name) in enumerate(FORMS.items()):
             icc, low, high = known.get(name, (np.nan,) * 3)
-            drawn = bootstrap_animals(sums, lambda drawn, place=place: _icc_of(drawn)[place], seed)  # type: ignore[misc]
+            drawn = find_interval(sums, lambda sums, place=place: _icc_of(sums)[place])  # type: ignore[misc]
             found = {"form": form, "icc": icc, "ci_low": drawn[0], "ci_high": drawn[1]}
             found |= {"ci_low_faces": low, "ci_high_faces": high, "note": note or say_few(animals)}
             rows.append(facts | found)
     return pd.DataFrame(rows, columns=list(ICC_COLUMNS))
 
 
-def compute_kappas(scores: pd.DataFrame, subjects: dict[str, str], seed: int = 0) -> pd.DataFrame:
+def compute_kappas(scores: pd.DataFrame, subjects: dict[str, str]) -> pd.DataFrame:
     """Cohen's kappa with quadratic weights of each two raters, unit by unit and of the total, KAPPA_COLUMNS.
 
     1: all agree; 0: as by chance; a disagreement weighs as the square of its size. Of the total only faces
@@ -81,7 +80,7 @@ def compute_kappas(scores: pd.DataFrame, subjects: dict[str, str], seed: int = 0
             kappa, note = np.nan, _find_kappa_obstacle(one, other)
             if not note:
                 kappa = cohen_kappa_score(one, other, labels=degrees, weights="quadratic")
-            low, high = bootstrap_animals(sum_by_animal(tables, animals), _weighted_kappa, seed)
+            low, high = find_interval(sum_by_animal(tables, animals), _weighted_kappa)
             low, high = (np.nan, np.nan) if note else (low, high)
             facts = {"measure": measure, "first": first, "second": second, "n_faces": len(pair)}
             facts |= {"n_subjects": len(set(animals)), "kappa": kappa, "ci_low": low, "ci_high": high}
@@ -90,7 +89,7 @@ def compute_kappas(scores: pd.DataFrame, subjects: dict[str, str], seed: int = 0
     return pd.DataFrame(rows, columns=list(KAPPA_COLUMNS))
 
 
-def compute_ceiling(scores: pd.DataFrame, subjects: dict[str, str], seed: int = 0) -> pd.DataFrame:
+def compute_ceiling(scores: pd.DataFrame, subjects: dict[str, str]) -> pd.DataFrame:
     """One rater against the mean of the others, CEILING_COLUMNS: how well a person does what a network is
     asked to do.
 
@@ -118,8 +117,8 @@ def compute_ceiling(scores: pd.DataFrame, subjects: dict[str, str], seed: int = 
                 continue
             sums = sum_by_animal(moments(own, others), animals)
             r = float(correlate(sums.sum(axis=0)))
-            r_low, r_high = bootstrap_animals(sums, correlate, seed)
-            low, high = bootstrap_animals(sums, _rmse, seed)
+            r_low, r_high = find_interval(sums, correlate)
+            low, high = find_interval(sums, _rmse, "positive")
             note = (
                 say_few(animals) if np.isfinite(r) else "no correlation: the scores of one side do not vary"
             )

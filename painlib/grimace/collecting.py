@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 
 from painlib.faults import Faults, PainlibError
-from painlib.grimace.sampling import FACE, name_faces
+from painlib.grimace.sampling import name_faces
 from painlib.grimace.score_columns import parse_names
 from painlib.grimace.score_files import Reading, read_score_file
 from painlib.grimace.scores import Recoding, find_scores_file, load_own_scores, read_own_scores, read_text
-from painlib.grimace.units import UNITS
+from painlib.grimace.units import FACE, UNITS
 from painlib.grimace_params import GrimaceParams
 
 RECODING_COLUMNS = Recoding._fields
@@ -78,21 +78,19 @@ def check_scores(params: GrimaceParams, rows: list[tuple[str, str]], faults: Fau
     of the others whether they are tables. `rows` gets what was found, `faults` what cannot be used.
     """
     n = 0
-    own = [find_scores_file(params.workdir / "grimace" / "scores", name) for name in params.raters]
-    for path, read in (
-        *((path, read_own_scores) for path in own),
-        *((path, read_text) for path in params.score_files),
-    ):
+    files = [(find_scores_file(params.workdir / "grimace" / "scores", name), True) for name in params.raters]
+    files += [(Path(name), False) for name in params.score_files]
+    for path, is_own in files:
         try:
-            n += len(read(path))
+            n += len(read_own_scores(path) if is_own else read_text(path))
         except PainlibError as fault:
             faults.add(f"grimace: {fault}".replace("\n", "\n   "))
     try:
         parse_names(params.score_columns)
     except PainlibError as fault:
         faults.add(f"grimace.score_columns: {fault}".replace("\n", "\n   "))
-    if params.raters or params.score_files:
-        rows.append(("grimace scores", f"{len(own) + len(params.score_files)} files, {n:,} rows"))
+    if files:
+        rows.append(("grimace scores", f"{len(files)} files, {n:,} rows"))
 
 
 def add_totals(scores: pd.DataFrame, min_units: int) -> pd.DataFrame:

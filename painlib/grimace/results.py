@@ -18,7 +18,7 @@ from painlib.grimace.against_classifier import (
 from painlib.grimace.against_label import compare_with_label, count_cuts, summarise_by_animal
 from painlib.grimace.agreement import compute_ceiling, compute_icc, compute_kappas
 from painlib.grimace.collecting import EVERYBODY, combine_raters, count_scores
-from painlib.grimace.sampling import FACE
+from painlib.grimace.units import FACE
 from painlib.tables import write_csv
 
 TABLES = (
@@ -56,9 +56,7 @@ class GrimaceResult:
         return sorted(self.scores["rater"].unique())
 
 
-def analyse_scores(
-    scores: pd.DataFrame, faces: pd.DataFrame, judgements: Judgements, seed: int
-) -> GrimaceResult:
+def analyse_scores(scores: pd.DataFrame, faces: pd.DataFrame, judgements: Judgements) -> GrimaceResult:
     """Everything that 06 says of scores.
 
     `scores`: those of `load_scores`; `faces`: the labelled faces (recording, camera, frame, subject, label 0
@@ -70,18 +68,18 @@ def analyse_scores(
     judged = join_judgements(together, judgements)
     subjects = dict(zip(faces["recording"], faces["subject"], strict=True))
     everybody = pd.concat([together.assign(rater=EVERYBODY), labelled], ignore_index=True)
-    roc, by_animal = compute_roc(judged, seed)
+    roc, by_animal = compute_roc(judged)
     return GrimaceResult(
         scores=labelled,
         faces=judged,
         counts=count_scores(scores),
-        icc=compute_icc(scores, subjects, seed),
-        kappas=compute_kappas(scores, subjects, seed),
-        ceiling=compute_ceiling(scores, subjects, seed),
-        label=compare_with_label(everybody[["rater", "subject", "label", "total"]], seed),
+        icc=compute_icc(scores, subjects),
+        kappas=compute_kappas(scores, subjects),
+        ceiling=compute_ceiling(scores, subjects),
+        label=compare_with_label(everybody[["rater", "subject", "label", "total"]]),
         cuts=count_cuts(together),
         animals=summarise_by_animal(together),
-        correlations=compute_correlations(judged, seed),
+        correlations=compute_correlations(judged),
         roc=roc,
         roc_by_animal=by_animal,
         network=compare_with_raters(scores, judged),

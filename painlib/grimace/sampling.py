@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from painlib.faults import PainlibError
-from painlib.grimace.units import UNITS
+from painlib.grimace.scores import read_text
+from painlib.grimace.units import FACE, UNITS
 from painlib.tables import write_csv, write_whole
 
-FACE = ("recording", "camera", "frame")
 SAMPLE_COLUMNS = ("face", "row", *FACE, "subject")
 # Consonants: a name is no word, and no spreadsheet takes it for a number or a date.
 _LETTERS = "bcdfghjkmnpqrstvwxz"
@@ -79,15 +79,25 @@ def describe_draw(sample: pd.DataFrame, faces: pd.DataFrame, seed: int) -> str:
     )
 
 
-def write_sample(folder: Path, sample: pd.DataFrame) -> list[Path]:
-    """Write `sample.csv`, a blind sheet to fill in by hand, and `key.csv`, which face each name stands for.
+def write_key(folder: Path, sample: pd.DataFrame) -> Path:
+    """Write `<folder>/key.csv`: the face that each hidden name stands for.
 
-    The sheet has the hidden names and empty cells. The key names recordings, and so may give the class away:
-    raters do not open it. Scores may come back under either.
+    It names recordings, and so may give the class away: raters do not open it.
     """
-    sheet = sample[["face"]].assign(rater="", rejected="", **dict.fromkeys(UNITS, ""))
-    key = sample[["face", *FACE, "subject"]]
-    return [write_csv(sheet, folder / "sample.csv"), write_csv(key, folder / "key.csv")]
+    return write_csv(sample[["face", *FACE, "subject"]], folder / "key.csv")
+
+
+def write_sheet(folder: Path, sample: pd.DataFrame) -> Path:
+    """Write `<folder>/sample.csv`, a blind sheet to fill in by hand: hidden names and empty cells.
+
+    A sheet in which somebody has begun is left as it is, whatever sample it is of: names mean the same face
+    in every sample.
+    """
+    path = folder / "sample.csv"
+    cells = ["rater", "rejected", *UNITS]
+    if path.is_file() and (read_text(path).reindex(columns=cells).fillna("") != "").any(axis=None):
+        return path
+    return write_csv(sample[["face"]].assign(**dict.fromkeys(cells, "")), path)
 
 
 def write_faces(folder: Path, sample: pd.DataFrame, jpegs: Sequence[bytes]) -> Path:

@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from painlib.faults import Faults, did_you_mean
-from painlib.grimace.sampling import FACE
 from painlib.grimace.scores import Recoding
-from painlib.grimace.units import UNIT_NAMES, UNITS, find_unit
+from painlib.grimace.units import FACE, UNIT_NAMES, UNITS, find_unit
 
 ROLES = ("face", *FACE, "rater", "unit", "score", "rejected")
 BLANK = "(blank)"

@@ -12,10 +12,9 @@ from pathlib import Path
 import pandas as pd
 
 from painlib.faults import Faults, did_you_mean
-from painlib.grimace.sampling import FACE
 from painlib.grimace.score_columns import BLANK, find_columns
 from painlib.grimace.scores import SCORE_COLUMNS, Recoding, empty_scores, plain_number, read_text
-from painlib.grimace.units import DEGREES, UNITS, find_unit
+from painlib.grimace.units import DEGREES, FACE, UNITS, find_unit
 
 _YES, _NO = ("1", "yes", "y", "true", "x"), ("0", "no", "n", "false", "")
 NO_SUCH_FACE = "no face of a labelled recording: left out"

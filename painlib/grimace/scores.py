@@ -16,8 +16,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from painlib.faults import Faults, PainlibError
-from painlib.grimace.sampling import FACE
-from painlib.grimace.units import DEGREES, UNITS
+from painlib.grimace.units import DEGREES, FACE, UNITS
 from painlib.tables import write_csv
 
 SCORE_COLUMNS = ("rater", *FACE, "rejected", *UNITS)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+FACE = ("recording", "camera", "frame")  # what names a face
 UNITS = ("orbital_tightening", "nose_bulge", "cheek_bulge", "ear_position", "whisker_change")
 UNIT_NAMES = dict(
     zip(

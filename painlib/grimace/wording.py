@@ -15,9 +15,9 @@ from painlib.grimace.results import GrimaceResult
 from painlib.grimace.units import UNIT_NAMES, UNITS
 
 NO_SCORES = (
-    "There are no scores yet. The faces are drawn; score them in the widget (`interactive = True`, `rater = "
-    '"your name"`) or elsewhere from grimace/sample.csv, then name the raters in `raters` or the files in '
-    "`score_files` and run again."
+    "There are no scores yet. The faces are drawn; score them in the widget (`interactive = True`, and your "
+    "name as `rater`) or elsewhere from grimace/sample/sample.csv, then name the raters in `raters` or the "
+    "files in `score_files` and run again."
 )
 _NOT_DEFINED = "not defined"
 
@@ -62,7 +62,7 @@ def _tell_agreement(result: GrimaceResult) -> list[str]:
         f"Raters agreed on the total with ICC(2,1) = {_interval(one, 'icc', 'ci_low', 'ci_high')} (two-way "
         "random, absolute agreement, one rater) and ICC(2,k) = "
         f"{_interval(all_of, 'icc', 'ci_low', 'ci_high')} ({mean_of}) on {int(one['n_faces']):,} faces that "
-        "all scored; 95 % intervals by drawing animals.",
+        "all scored; 95 % intervals over animals (jackknife, t).",
         f"ICC(2,1) of the units: {told}.",
     ]
     if kappa.notna().any():

@@ -5,8 +5,8 @@ is that of a prediction interval for one more animal (Student's t, n - 1 degrees
 the logarithm of a distance or the arcsine of the root of a share; few training animals, or ones that differ
 much, give a wide limit. Ours, and fixed before any cohort was judged by it: `LEVEL`, shared evenly by the
 measures, so that by all of them together about one animal in a hundred of the training animals' kind is
-called outside by mistake (simulated, 4, 8 and 12 training animals: 0.7, 0.9 and 1.0 %; cohorts of nine: 1.3,
-1.2 and 0.8 %); and the least difference that counts, so that animals who are all but equal among
+called outside by mistake (simulated, 4, 8 and 12 training animals: 0.6, 0.9 and 1.0 %; cohorts of nine: 1.0,
+1.0 and 0.8 %); and the least difference that counts, so that animals who are all but equal among
 themselves do not make a trifle count.
 """
 
@@ -30,12 +30,13 @@ LIMIT_COLUMNS = ["measure", "n_animals", "typical", "limit", "why"]
 class Measure:
     """One measure of a recording. `side`: 1 where large is strange, -1 where small is. `least`: how far from
     the typical a value must at least be, a factor for a distance (`is_share` False), a difference for a
-    share of 0 to 1."""
+    share of `lowest` to 1."""
 
     words: str
     side: int
     least: float
     is_share: bool = True
+    lowest: float = 0.0
 
     @property
     def forward(self) -> Callable[[np.ndarray], np.ndarray]:
@@ -56,7 +57,7 @@ class Measure:
 MEASURES = {
     "distance": Measure("distance of the faces from the training faces", 1, 1.1, is_share=False),
     "pain_share": Measure("share of faces called pain before treatment", 1, 0.10),
-    "confidence": Measure("mean confidence of the calls before treatment", -1, 0.05),
+    "confidence": Measure("mean confidence of the calls before treatment", -1, 0.05, lowest=0.5),
     "attribution": Measure("share of attribution outside head and ears", 1, 0.10),
     "coverage": Measure("share of time points with a face", -1, 0.10),
 }
@@ -78,8 +79,8 @@ def find_worst(training: pd.DataFrame, measure: str) -> pd.Series:
 def find_limit(values: np.ndarray, measure: str) -> float:
     """The limit for one more animal from `values` (n,) of training animals; NaN where none can be given.
 
-    NaN for fewer than FEWEST_ANIMALS, and for a share where the limit lies beyond 0 or 1: no value could
-    pass it.
+    NaN for fewer than FEWEST_ANIMALS, and for a share where the limit lies beyond its lowest or 1: no value
+    could pass it.
     """
     kind, n = MEASURES[measure], len(values)
     if n < FEWEST_ANIMALS:
@@ -89,7 +90,7 @@ def find_limit(values: np.ndarray, measure: str) -> float:
     limit = kind.back(float(scaled.mean() + kind.side * width))
     least = kind.move(kind.back(float(scaled.mean())))
     farther = max(limit, least) if kind.side > 0 else min(limit, least)
-    if math.isnan(limit) or (kind.is_share and not 0 < farther < 1):
+    if math.isnan(limit) or (kind.is_share and not kind.lowest < farther < 1):
         return math.nan
     return farther
 

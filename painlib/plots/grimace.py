@@ -52,7 +52,7 @@ def plot_drawn_faces(
     for ax, image, name in zip(axes, images, names, strict=False):
         ax.imshow(image)
         ax.set_title(name, fontsize=SMALL_PT, loc="center")
-    figure.suptitle(f"{len(images)} of {count(n_drawn, 'drawn face')}, in the order of grimace/sample.csv")
+    figure.suptitle(f"{len(images)} of {count(n_drawn, 'drawn face')}, under their hidden names")
     return figure
 
 
