@@ -12,8 +12,7 @@ from pathlib import Path
 import safetensors
 import torch
 from pydantic import ValidationError
-from safetensors.torch import load as load_tensors
-from safetensors.torch import save as dump_tensors
+from safetensors.torch import load as load_tensors, save as dump_tensors
 from torch import Tensor, nn
 
 from painlib.faults import PainlibError

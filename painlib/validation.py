@@ -45,6 +45,10 @@ class CrossValidation:
     folds: list[Fold]
     examined: pd.DataFrame | None = None
 
+    def join_history(self, final: pd.DataFrame) -> pd.DataFrame:
+        """The learning curves of all folds and of the final network, whose fold is "all"."""
+        return pd.concat([self.history, final.assign(fold="all")], ignore_index=True)
+
 
 def encode_labels(labels: pd.Series) -> np.ndarray:
     """(n,) int64: 0 for "no pain", 1 for "pain", -1 for an empty label, which is never trained on."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from painlib.calibration import measure_quality
 from painlib.cohort import Recording
 from painlib.crop_results import read_crop_facts
 from painlib.faults import PainlibError
@@ -23,6 +26,7 @@ from painlib.model_card import (
 )
 from painlib.param_models import StageParams, TrainParams
 from painlib.pose_source import copy_pose_network
+from painlib.regions import load_landmarks
 from painlib.training import TrainedNet
 
 
@@ -42,6 +46,15 @@ def label_faces(index: pd.DataFrame, recordings: Sequence[Recording]) -> pd.Data
         )
     label = faces["recording"].map(labels).astype("int64")
     return faces.assign(label=label, sex=faces["recording"].map(sexes))
+
+
+def measure_labelled(inputs: np.ndarray, faces: pd.DataFrame, workdir: Path) -> pd.DataFrame:
+    """Sharpness, size and turn (`calibration.measure_quality`) of labelled faces, row for row.
+
+    `inputs` (n, px, px, 3) uint8 and `faces`, their n rows of the face index.
+    """
+    threshold = read_crop_facts(workdir)["likelihood_threshold"]
+    return measure_quality(inputs, faces, load_landmarks(faces, workdir, threshold))
 
 
 def save_final_model(

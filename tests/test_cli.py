@@ -11,6 +11,7 @@ from tiny_lab import execute_here, make_lab, write_notebook, write_parameters
 
 from painlib import cli, runner
 from painlib.cli import main
+from painlib.params import STAGES
 
 
 @pytest.fixture

@@ -26,10 +26,12 @@ from painlib.confounds import (
     check_identity,
     check_labels,
     check_near_duplicates,
+    check_same_faces,
     check_time,
     check_time_score,
     collect_verdicts,
     compare_training,
+    examine_confounds,
     find_disputed,
     find_near_duplicates,
     find_untreated_arm,
@@ -561,6 +563,18 @@ def test_disputed_faces_are_shown_by_label_one_an_animal_first():
     with pytest.raises(ValueError, match="one image a row"):
         plot_disputed_faces([], picked)
     plt.close("all")
+
+
+def test_pictures_and_judgements_that_do_not_belong_together_are_refused():
+    faces = give(make_faces(8), 0.5)
+    check_same_faces(faces, faces.set_index(np.arange(len(faces)) + 7))
+    for other in (faces[1:], faces[::-1]):
+        with pytest.raises(PainlibError, match="Run 02_train again"):
+            check_same_faces(faces, other)
+    with pytest.raises(PainlibError, match="got 63 pictures and 64 rows"):
+        examine_confounds(draw_pictures(63), faces, draw_pictures(0), faces[:0], 1)
+    with pytest.raises(PainlibError, match="untreated faces, got 1 pictures and 0 rows"):
+        examine_confounds(draw_pictures(64), faces, draw_pictures(1), faces[:0], 1)
 
 
 # Whole cohorts, in short; ten seeds of each in test_verify_confounds

@@ -27,7 +27,7 @@ FLOORS: dict[str, list[str]] = {
     ],
     "2": [
         *("model_card", "model", "batches", "baseline", "metrics", "checkpoint", "training", "prediction"),
-        *("validation", "calibration", "weak_labels", "fusion", "attribution", "regions"),
+        *("validation", "calibration", "fusion", "attribution", "regions", "weak_labels"),
         *("judging", "scoring", "stats", "similarity", "region_tests", "evidence", "region_faces"),
         *("region_results", "grimace", "locomotion", "novelty", "confounds"),
     ],

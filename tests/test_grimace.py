@@ -27,8 +27,7 @@ from painlib.grimace.intervals import correlate, find_interval, moments
 from painlib.grimace_params import GrimaceParams
 from painlib.inputs import stage_inputs
 from painlib.params import STAGES, load_yaml
-from painlib.plots import grimace as panels
-from painlib.plots import grimace_classifier
+from painlib.plots import grimace as panels, grimace_classifier
 from painlib.provenance import provenance_path
 from painlib.tables import SCHEMAS, write_table
 

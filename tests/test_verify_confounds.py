@@ -1,6 +1,6 @@
 """Cohorts with and without a confound, ten seeds each (`make verify`): what is raised, every mistake shown.
 
-All limits in `painlib.confounds` were fixed before any of these cohorts was drawn (`answers`, `disputed`).
+What was fixed before and what was changed stands in `painlib.confounds.answers` and `.disputed`.
 About 35 s of one core a seed for three kinds, 25 s for mislabelled animals.
 """
 
@@ -18,7 +18,7 @@ from painlib.confounds.held_out import answer_auc, judge_features
 SEEDS = tuple(range(1, 11))
 pytestmark = pytest.mark.verify
 EXPECTED: dict[str, set[str]] = {"none": set(), "time": {"time, features"}, "brightness": {"brightness"}}
-# With 40 the baseline was too poor a judge in some seeds, and said so ("cannot be tested").
+# With 40 the baseline was too poor a judge in one seed of ten, and said so ("cannot be tested").
 LABEL_FACES = 100  # of each recording
 
 

@@ -135,7 +135,7 @@ def make_lab(folder: Path, **sections: dict[str, Any]) -> Path:
     """Write videos, cohort table, labels, notebooks, parameters under `folder`; gives the parameter file."""
     folder.mkdir(parents=True, exist_ok=True)
     picture = np.full((48, 64, 3), 90, np.uint8)
-    for name in ("m1", "m2", "t1_pre", "t1_ac", "arena"):
+    for name in ("m1", "m2", "t1_pre", "t1_ac", "arena1", "arena2"):
         write_video(folder / f"{name}.mp4", [picture] * 6, fps=10)
     (folder / "cohort.csv").write_text(
         "recording,subject,camera,video,phase,label,treatment,sex\n"
@@ -147,7 +147,9 @@ def make_lab(folder: Path, **sections: dict[str, Any]) -> Path:
     (folder / "labels.csv").write_text(
         "video,frame,nose_x,nose_y,right_eye_x,right_eye_y\nm1.mp4,0,30,20,20,10\nm2.mp4,3,31,22,21,11\n"
     )
-    (folder / "arenas.csv").write_text("subject,video,treatment\nm1,arena.mp4,vehicle\n")
+    (folder / "arenas.csv").write_text(
+        "subject,video,treatment\nm1,arena1.mp4,vehicle\nm2,arena2.mp4,1 % AC\n"
+    )
     for stage in STAGES:
         write_notebook(folder, stage.name)
     return write_parameters(folder, **sections)

@@ -8,7 +8,7 @@ from painlib.confounds.disputed import (
     find_disputed,
     summarise_disputed,
 )
-from painlib.confounds.examining import Confounds, examine_confounds
+from painlib.confounds.examining import Confounds, check_same_faces, examine_confounds
 from painlib.confounds.label_alone import (
     check_background,
     check_brightness,
@@ -22,6 +22,7 @@ from painlib.confounds.untreated import (
     check_time,
     check_time_score,
     find_untreated_arm,
+    load_arm,
     pick_arm_faces,
     score_arm,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "check_identity",
     "check_labels",
     "check_near_duplicates",
+    "check_same_faces",
     "check_time",
     "check_time_score",
     "collect_verdicts",
@@ -46,6 +48,7 @@ __all__ = [
     "find_disputed",
     "find_near_duplicates",
     "find_untreated_arm",
+    "load_arm",
     "pick_arm_faces",
     "pick_faces",
     "score_arm",

@@ -20,6 +20,7 @@ from painlib.confounds.label_alone import (
 from painlib.confounds.near_duplicates import check_near_duplicates, find_near_duplicates
 from painlib.confounds.pictures import PICTURE_PX, pick_faces, shrink_faces
 from painlib.confounds.untreated import check_time, check_time_score
+from painlib.faults import PainlibError
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,12 @@ def examine_confounds(
     pain; no rows where there are none. Pictures are looked at in `faces_per_recording` faces of each
     recording, at 64 px.
     """
+    for images, table, whose in ((inputs, out_of_fold, "labelled"), (arm_inputs, arm_faces, "untreated")):
+        if len(images) != len(table):
+            raise PainlibError(
+                f"Confounds: expected one picture a row of the {whose} faces, got {len(images)} pictures and "
+                f"{len(table)} rows. Give the faces that were judged, in their order."
+            )
     rows = pick_faces(out_of_fold, faces_per_recording, seed)
     disputed = find_disputed(out_of_fold)
     pairs = find_near_duplicates(inputs, out_of_fold, seed)
@@ -72,6 +79,18 @@ def examine_confounds(
         ]
     )
     return Confounds(verdicts, disputed, compare_training(features, sample, seed), pairs)
+
+
+def check_same_faces(faces: pd.DataFrame, out_of_fold: pd.DataFrame) -> None:
+    """Raise `PainlibError` unless both tables hold the same faces (recording, camera, frame) in one order."""
+    key = ["recording", "camera", "frame"]
+    ours, theirs = (table[key].reset_index(drop=True).astype(str) for table in (faces, out_of_fold))
+    if not ours.equals(theirs):
+        raise PainlibError(
+            f"Expected the faces that 02_train judged, in their order, got {len(ours)} faces and {len(theirs)} "
+            "judgements that do not belong together: the cohort table, the faces or the quality gate changed "
+            "since. Run 02_train again."
+        )
 
 
 def _describe_arm(inputs: np.ndarray) -> np.ndarray:

@@ -25,6 +25,10 @@ from painlib.cohort import Recording
 from painlib.confounds.answers import LIMITS, Answer, ConfoundLimits, State, refuse
 from painlib.confounds.held_out import AUC, Trials, answer_auc, judge_features, judge_score
 from painlib.confounds.pictures import pick_faces
+from painlib.face_store import FaceStore, load_network_inputs
+from painlib.model import PainNet
+from painlib.param_models import ConfoundsParams
+from painlib.prediction import predict_faces
 
 SETTLE_MIN = 5.0
 EARLY, LATE = 0, 1
@@ -73,6 +77,21 @@ def pick_arm_faces(index: pd.DataFrame, arm: pd.DataFrame, per_recording: int, s
     both = faces.groupby("subject")["label"].transform("nunique") == 2
     faces = faces[both.astype(bool)]
     return faces.iloc[pick_faces(faces, per_recording, seed)]
+
+
+def load_arm(
+    store: FaceStore, arm: pd.DataFrame, net: PainNet, out_of_fold: pd.DataFrame, params: ConfoundsParams
+) -> tuple[np.ndarray, pd.DataFrame]:
+    """Faces of the untreated arm (`find_untreated_arm`): (n, px, px, 3) uint8 at the network's input size,
+    and their rows (`pick_arm_faces`) with p_pain (`score_arm`).
+
+    `net`: the final network. The faces are kept in `confounds/arm.npy`.
+    """
+    faces = pick_arm_faces(store.index, arm, params.faces_per_recording, params.seed)
+    cache = params.workdir / "confounds" / "arm.npy"
+    inputs = load_network_inputs(store, faces.index.to_numpy(), net.architecture.input_px, cache)
+    p_pain = predict_faces(net, inputs, params.batch, params.device)[:, 1]
+    return inputs, faces.assign(p_pain=score_arm(faces, p_pain, out_of_fold))
 
 
 def score_arm(arm_faces: pd.DataFrame, p_pain: np.ndarray, out_of_fold: pd.DataFrame) -> np.ndarray:

@@ -18,8 +18,7 @@ import pandas as pd
 import safetensors
 import torch
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from safetensors.torch import load as load_tensors
-from safetensors.torch import save as dump_tensors
+from safetensors.torch import load as load_tensors, save as dump_tensors
 
 from painlib.faults import PainlibError
 from painlib.model_card import list_errors, read_card, read_model_file

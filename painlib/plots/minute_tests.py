@@ -30,7 +30,7 @@ from painlib.stats import AnimalTests, AssayResult
 from painlib.stats.wording import CLUSTER, format_p, join_words
 
 _LANE = 0.11  # height of a comparison's line under the curves, in units of probability
-_NAME = 18  # letters of a group's name beside its line
+_NAME, _TITLE = 18, 34  # letters of a group's name beside its line, and of an assay's above
 
 
 @paper_style()
@@ -59,7 +59,7 @@ def plot_minute_tests(
         ax = figure.add_subplot(grid[place // columns, place % columns])
         _draw_assay(ax, result, answer, find_looks(result, results), time_label)
         ax.set_title(chr(ord("A") + place), loc="left", fontweight="bold", fontsize=TITLE_PT)
-        ax.set_title(result.assay, loc="right")
+        ax.set_title(shorten(result.assay, _TITLE), loc="right")
     letters = int((figure.get_size_inches()[0] * INCH_MM - 4) / LETTER_MM)
     told = textwrap.fill(_describe_marks(answers), letters)
     figure.supxlabel(told, fontsize=TEXT_PT, x=0.01, ha="left")
