@@ -87,8 +87,8 @@ def check_same_faces(faces: pd.DataFrame, out_of_fold: pd.DataFrame) -> None:
     ours, theirs = (table[key].reset_index(drop=True).astype(str) for table in (faces, out_of_fold))
     if not ours.equals(theirs):
         raise PainlibError(
-            f"Expected the faces that 02_train judged, in their order, got {len(ours)} faces and {len(theirs)} "
-            "judgements that do not belong together: the cohort table, the faces or the quality gate changed "
+            f"Expected the faces that 02_train judged, in their order, got {len(ours)} faces and "
+            f"{len(theirs)} judgements that do not belong together: the cohort table, the faces or the quality gate changed "
             "since. Run 02_train again."
         )
 
