@@ -38,6 +38,9 @@ class Fold:
     before: float
     before_baseline: float
     coverage: float
+    trials: (
+        pd.DataFrame
+    )  # one row a recording of the held-out mouse: shock_uA, after, p_pain (mean), share_pain
 
 
 def list_mice(real: Path) -> list[str]:
@@ -45,14 +48,18 @@ def list_mice(real: Path) -> list[str]:
     return sorted(pd.read_csv(real / "shock_faces" / "trials.csv")["mouse"].unique())
 
 
-def write_cohort(real: Path, folder: Path) -> Path:
-    """Each 0 and 500 µA trial as two recordings: before the shock (no label) and after it."""
+def write_cohort(real: Path, folder: Path, shocks: tuple[int, ...]) -> Path:
+    """Each trial of these shocks, µA, as two recordings: before the shock (no label) and after it.
+
+    Labels have the trials of 0 and 500 µA, after the shock.
+    """
     trials = pd.read_csv(real / "shock_faces" / "trials.csv")
+    labels = {0: "no pain", 500: "pain"}
     rows = []
-    for trial in trials[trials["shock_uA"].isin([0, 500])].itertuples():
+    for trial in trials[trials["shock_uA"].isin(shocks)].itertuples():
         video = real / "shock_faces" / "videos" / str(trial.video)
         for name, (start, end), phase in (("before", BEFORE, "pre"), ("after", AFTER, "post")):
-            label = "" if name == "before" else ("pain" if trial.shock_uA == 500 else "no pain")
+            label = "" if name == "before" else labels.get(int(str(trial.shock_uA)), "")
             rows.append(
                 {
                     "recording": f"{Path(str(trial.video)).stem}_{name}",
@@ -73,16 +80,25 @@ def write_cohort(real: Path, folder: Path) -> Path:
     return folder / "cohort.csv"
 
 
-def hold_out(real: Path, folder: Path, mouse: str, seed: int, pose_epochs: int, epochs: int) -> Fold:
+def hold_out(
+    real: Path,
+    folder: Path,
+    mouse: str,
+    seed: int,
+    pose_epochs: int,
+    epochs: int,
+    shocks: tuple[int, ...] = (0, 500),
+) -> Fold:
     """Pose network and classifier learn from the other mice; `mouse` is found, cut out and judged by them.
 
+    Trained on trials of 0 and 500 µA; the others of `shocks` are judged only.
     All else is as in params/demo.yaml: nothing is tuned on these mice.
     """
     run = load_run(ROOT / "params" / "demo.yaml", ROOT / "notebooks")
     crop, train = run.stages["crop"], run.stages["train"]
     assert isinstance(crop, CropParams)
     assert isinstance(train, TrainParams)
-    cohort = write_cohort(real, folder)
+    cohort = write_cohort(real, folder, shocks)
     labels = pd.read_csv(real / "shock_faces" / "keypoints.csv")
     labels["subject"] = labels["video"].str.split("_trial").str[0]
     labels["video"] = [str((real / "shock_faces" / "videos" / name).resolve()) for name in labels["video"]]
@@ -107,10 +123,11 @@ def hold_out(real: Path, folder: Path, mouse: str, seed: int, pose_epochs: int, 
     store = FaceStore(folder)
     inputs = load_network_inputs(store, np.arange(len(store)), train.input_px, folder / "inputs.npy")
     index = store.index
-    pain = index["recording"].map({one.name: one.treatment == "500 uA" for one in recordings}).to_numpy(int)
+    shock = index["recording"].map({one.name: int(one.treatment.split()[0]) for one in recordings}).to_numpy()
+    pain = (shock == 500).astype(int)
     after = index["recording"].str.endswith("_after").to_numpy()
-    theirs = (index["subject"] == mouse).to_numpy()
-    rows = np.flatnonzero(after & ~theirs)
+    theirs, labelled = (index["subject"] == mouse).to_numpy(), np.isin(shock, (0, 500))
+    rows = np.flatnonzero(after & ~theirs & labelled)
     trained = train_classifier(inputs, pain, rows, train, seed)
 
     def judge(chosen: np.ndarray) -> tuple[float, float]:
@@ -119,9 +136,12 @@ def hold_out(real: Path, folder: Path, mouse: str, seed: int, pose_epochs: int, 
         simple = fit_predict_baseline(np.asarray(inputs[rows]), pain[rows], tested, seed)
         return float(roc_auc_score(pain[chosen], mine)), float(roc_auc_score(pain[chosen], simple))
 
-    auc, baseline = judge(after & theirs)
-    before, before_baseline = judge(~after & theirs)
+    auc, baseline = judge(after & theirs & labelled)
+    before, before_baseline = judge(~after & theirs & labelled)
     own = summary[summary["subject"] == mouse]
-    return Fold(
-        mouse, auc, baseline, before, before_baseline, float(own["n_faces"].sum() / own["n_frames"].sum())
-    )
+    coverage = float(own["n_faces"].sum() / own["n_frames"].sum())
+    p_pain = predict_faces(trained.net, np.asarray(inputs[theirs]), 256)[:, 1]
+    faces = pd.DataFrame({"recording": index["recording"][theirs], "shock_uA": shock[theirs]})
+    faces = faces.assign(after=after[theirs], p_pain=p_pain, share_pain=p_pain > 0.5)
+    trials = faces.groupby(["recording", "shock_uA", "after"])[["p_pain", "share_pain"]].mean().reset_index()
+    return Fold(mouse, auc, baseline, before, before_baseline, coverage, trials)

@@ -88,7 +88,7 @@ def check_same_faces(faces: pd.DataFrame, out_of_fold: pd.DataFrame) -> None:
     if not ours.equals(theirs):
         raise PainlibError(
             f"Expected the faces that 02_train judged, in their order, got {len(ours)} faces and "
-            f"{len(theirs)} judgements that do not belong together: the cohort table, the faces or the quality gate changed "
+            f"{len(theirs)} judgements that do not belong together: the cohort table or the faces changed "
             "since. Run 02_train again."
         )
 
