@@ -49,8 +49,8 @@ def test_real_mice_are_read_better_than_by_the_baseline(real, tmp_path_factory):
 def test_the_answer_grows_with_the_shock_within_each_mouse(real, tmp_path):
     """Trained on 0 and 500 µA of the other mice; the shocks between were never trained on.
 
-    Shocks go up and down in order, so time and dose are entangled; the control at the same time is the stretch before
-    the stimulus, and trials without a shock. Three mice: the test over mice can say little.
+    Shocks go up and down in order, so time and dose are entangled; the control at the same time is the
+    stretch before the stimulus, and trials without a shock. Three mice: a test over mice can say little.
     """
     doses, seed = (0, 50, 150, 300, 500), 1
     of_mouse = {}
