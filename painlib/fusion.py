@@ -198,7 +198,7 @@ def window_means(minutes: pd.DataFrame, start_min: float, end_min: float) -> pd.
         raise PainlibError(
             f"Expected a window of at least one whole minute, got {start_min} to {end_min} min."
         )
-    carried = ["subject", "phase", "period", "treatment", "trained_on"]
+    carried = ["subject", "phase", "period", "treatment", "trained_on", "inside"]
     rows = []
     for name, whole in minutes.groupby("recording", sort=False):
         part = inside[inside["recording"] == name]

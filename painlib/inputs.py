@@ -91,7 +91,9 @@ def _list_arenas(table: Path) -> list[Path]:
     if not table.is_file():
         return [table]
     with open(table, newline="", encoding="utf-8-sig", errors="replace") as file:
-        rows = [row for row in csv.DictReader(file) if not (row.get("exclude_reason") or "").strip()]
+        lines = csv.DictReader(file)
+        lines.fieldnames = [name.strip() for name in lines.fieldnames or []]
+        rows = [row for row in lines if not (row.get("exclude_reason") or "").strip()]
     named = [(row.get(column) or "").strip() for column in ("video", "pose") for row in rows]
     places = [table.parent / name for name in dict.fromkeys(named) if name]
     return [table, *(place for place in places if place.is_file())]

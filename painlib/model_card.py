@@ -69,7 +69,7 @@ class TrainingAnimal(_CardPart):
 
 
 class CropFacts(_CardPart):
-    """How the training faces were cut; faces to judge must be cut alike."""
+    """How the training faces were cut; nothing is known of how faces that are cut otherwise are judged."""
 
     crop_px: int = Field(ge=1, description="side of the square, px of the original video")
     border: str = Field(description="what happened to squares that leave the image")

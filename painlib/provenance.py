@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self
 
+from painlib.cohort_file import is_url
 from painlib.faults import PainlibError
 from painlib.fingerprints import fingerprint, fingerprint_file, to_plain
 from painlib.machine import describe_device, find_commit, find_version, list_versions
@@ -122,12 +123,14 @@ def start_stage(stage: str, params: StageParams, inputs: Sequence[str | Path] = 
 
     Of the cohort table only the columns that the stage uses count. What an earlier run of the stage has shown
     (its figures, and the csv files in the folder of its name) is removed, so that nothing of it stands beside
-    this run's. Raises `PainlibError` for a missing input.
+    this run's; a file among `inputs` stays. Raises `PainlibError` for a missing input.
     """
     run = StageRun(stage, params, inputs)
     number = find_stage(stage).number
+    given = {Path(file).resolve() for file in inputs if not is_url(str(file))}
     for old in [*params.workdir.glob(f"figures/{number}_*"), *params.workdir.glob(f"{stage}/*.csv")]:
-        old.unlink()
+        if old.resolve() not in given:
+            old.unlink()
     return run
 
 

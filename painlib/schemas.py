@@ -115,7 +115,7 @@ SCHEMAS: dict[str, TableSchema] = {
                 **_PROBABILITIES,
                 "p_pain_calibrated": Column("float64", "p_pain, calibrated", at_least=0, at_most=1),
                 "sharpness": Column("float64", "sharpness of the face, 1/px^2", at_least=0),
-                "size": Column("float64", "share of the crop's side that the face takes", at_least=0),
+                "size": Column("float64", "size of the head over the crop's side", at_least=0),
                 "turn": Column("float64", "0 frontal to 1 in profile", at_least=0, at_most=1),
                 "left_out": Column("str", "why the face is not judged", allowed=("", *LEFT_OUT)),
                 **_TRAINED_ON,

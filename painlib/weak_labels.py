@@ -72,6 +72,11 @@ def save_final_model(
     `confusion`: `confusion_by_sex` of the training set. The card keeps the two apart. `calibration` and
     `limits` were found on held-out animals.
     """
+    if params.hold_out != "subject":
+        remark = (
+            f"{calibration.remark} Held-out animals were of a {params.hold_out} the network had not seen."
+        )
+        calibration = calibration.model_copy(update={"remark": remark.strip()})
     folder = params.workdir / "model"
     pose_folder = copy_pose_network(params.workdir, folder)
     animals = faces.groupby("subject", sort=True).agg(sex=("sex", "first"), n_faces=("label", "size"))

@@ -66,7 +66,9 @@ def summarise_disputed(disputed: pd.DataFrame, by: str = "recording") -> pd.Data
         shares = disputed.groupby(["subject", "label"])["disputed"].mean().unstack("label")
         shares = shares.reindex(columns=[0, 1]).set_axis(["share_no_pain", "share_pain"], axis=1)
         aucs = score_animals(disputed).set_index("subject")["auc"]
-        table = faces.join(shares).assign(share_disputed=shares.min(axis=1), auc=aucs).reset_index()
+        table = (
+            faces.join(shares).assign(share_disputed=shares.min(axis=1, skipna=False), auc=aucs).reset_index()
+        )
     return table.sort_values("share_disputed", ascending=False, kind="stable", ignore_index=True)
 
 

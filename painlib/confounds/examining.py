@@ -1,4 +1,4 @@
-"""All questions in one go, as `02_train` asks them."""
+"""All questions in one go, as `02b_confounds` asks them."""
 
 from __future__ import annotations
 

@@ -61,6 +61,8 @@ def read_own_scores(path: str | Path) -> pd.DataFrame:
         if name not in texts and name != "scored_at":
             faults.add(f"Header: expected a column `{name}`, got none.")
     faults.raise_if_any(f"The scores cannot be used: {path}")
+    if "scored_at" not in texts:  # made elsewhere: every face in it is finished
+        texts = texts.assign(scored_at="not said")
     texts = texts.reindex(columns=list(FILE_COLUMNS)).fillna("")
     for unit in UNITS:
         texts[unit] = texts[unit].map(plain_number)
@@ -102,7 +104,7 @@ def load_own_scores(folder: str | Path, raters: Sequence[str]) -> tuple[pd.DataF
                 "or take the name out of `raters`."
             )
         texts = read_own_scores(path)
-        finished = (texts["scored_at"] != "").to_numpy() | (texts["scored_at"] == "").all()
+        finished = (texts["scored_at"] != "").to_numpy()
         if (~finished).any():
             begun = "begun, not finished: left out"
             told.append(Recoding(path.name, "scored_at", "(blank)", begun, int((~finished).sum())))

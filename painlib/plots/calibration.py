@@ -50,7 +50,7 @@ _MORE = (Look(GREEN, "^", "-."), Look(PURPLE, "D", ":"))
 _HISTOGRAM_BINS = 20
 _AXES = {
     "sharpness": "Sharpness of the face at 96 px\n(Laplacian over slope, squared, 1/px²)",
-    "size": "Size of the head\n(share of the crop's side)",
+    "size": "Size of the head\n(over the crop's side)",
     "turn": "Turn of the head\n(0 frontal, 1 in profile)",
 }
 _LIMITS = {"sharpness": "min_sharpness", "size": "min_size", "turn": "max_turn"}

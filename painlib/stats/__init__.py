@@ -6,6 +6,7 @@ from painlib.stats.curves import Curves, arrange_curves, average_blocks
 from painlib.stats.designs import (
     describe_groups,
     minute_curves,
+    note_outside,
     post_minutes,
     pre_minutes,
     select_animals,
@@ -41,6 +42,7 @@ __all__ = [
     "flip_signs",
     "load_assays",
     "minute_curves",
+    "note_outside",
     "permute_labels",
     "plan_sample_size",
     "post_minutes",

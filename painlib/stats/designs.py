@@ -16,7 +16,15 @@ from painlib.stats.wording import ONE_RECORDING
 
 TRAINED_ON = "the model was trained on this animal"
 EXCLUDED_COLUMNS = ["group", "subject", "recording", "reason"]
-_MEASURES = ["mean_of_minutes", "pooled", "n_minutes", "n_minutes_nan", "n_minutes_absent", "coverage"]
+_MEASURES = [
+    "mean_of_minutes",
+    "pooled",
+    "n_minutes",
+    "n_minutes_nan",
+    "n_minutes_absent",
+    "n_not_judged",
+    "coverage",
+]
 
 
 def post_minutes(minutes: pd.DataFrame) -> pd.DataFrame:
@@ -58,12 +66,24 @@ def summarise_window(minutes: pd.DataFrame, start_min: float, end_min: float) ->
     """One row per recording: subject, treatment, trained_on and the means over minutes [start, end).
 
     Measures of `painlib.fusion.window_means`: `mean_of_minutes` (the one that is tested), `pooled`,
-    `coverage`, and `n_minutes` with a probability, `_nan` without, `_absent` from the recording. Give
+    `coverage`, `n_not_judged` time points, and `n_minutes` with a probability, `_nan` without, `_absent` from
+    the recording; `inside`: whether the model knows the animal. Give
     `post_minutes(...)` or `pre_minutes(...)`, never both: the means would be averaged over before and after.
     """
-    names = ["subject", "treatment", "recording", "period", "trained_on"]
+    names = ["subject", "treatment", "recording", "period", "trained_on", "inside"]
     values = window_means(minutes, start_min, end_min).reindex(columns=[*names, *_MEASURES])
     return values.sort_values(["treatment", "subject", "recording"], ignore_index=True)
+
+
+def note_outside(tables: Sequence[pd.DataFrame]) -> str:
+    """A line for figures that names the animals that 03_predict found outside what the model knows, or ""."""
+    together = pd.concat(tables)
+    names = sorted(set(together.loc[together["inside"] == "outside", "subject"].astype(str)))
+    if not names:
+        return ""
+    some = f"{', '.join(names[:6])}{' and others' if len(names) > 6 else ''}"
+    n = together["subject"].nunique()
+    return f"Outside what the model knows, not to be believed: {len(names)} of {n} animals ({some})"
 
 
 def check_groups(values: pd.DataFrame, groups: Sequence[str], control: str | None = None) -> None:
