@@ -73,10 +73,10 @@ def write_params(folder: Path, **changes: object) -> Path:
     return path
 
 
-def start(params: Path) -> subprocess.Popen:
+def start(params: Path, *options: str) -> subprocess.Popen:
     """`painlib run` in a process group of its own, so that kernel and workers can be killed with it."""
     return subprocess.Popen(
-        [sys.executable, "-m", "painlib.cli", "run", str(params)],
+        [sys.executable, "-m", "painlib.cli", "run", str(params), *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -85,8 +85,8 @@ def start(params: Path) -> subprocess.Popen:
     )
 
 
-def run(params: Path) -> tuple[int, str]:
-    process = start(params)
+def run(params: Path, *options: str) -> tuple[int, str]:
+    process = start(params, *options)
     said, _ = process.communicate()
     return process.returncode, said
 
@@ -167,7 +167,7 @@ def test_groups_in_a_sealed_key_give_the_same_tests_and_stay_sealed_until_then(l
     cohort[["subject", "treatment"]].drop_duplicates().to_csv(tmp_path / "key.csv", index=False)
     cohort.drop(columns="treatment").to_csv(tmp_path / "cohort" / "cohort.csv", index=False)
     params = write_params(tmp_path, statistics={**SETTINGS["statistics"], "treatment_key": "key.csv"})
-    code, said = run(params)
+    code, said = run(params, "--to", "statistics")
     assert code == 0, said
     blind = read_table(tmp_path / "out" / "predictions" / "minutes.parquet", "minutes")
     assert (blind["treatment"] == "").all()
@@ -179,7 +179,7 @@ def test_a_truncated_video_is_reported_and_the_other_recordings_go_on(lab, tmp_p
     params = copy_lab(lab, tmp_path)
     video = tmp_path / "cohort" / "videos" / "assay02_post_A.mp4"
     video.write_bytes(video.read_bytes()[: video.stat().st_size // 2])
-    code, said = run(params)
+    code, said = run(params, "--to", "predict")
     assert code == 1
     assert "assay02_post" in said
     assert "assay02_post_A.mp4" in said

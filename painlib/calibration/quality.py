@@ -47,7 +47,7 @@ def measure_quality(
     wide image) from less with an AUC of 0.95; over the variance of grey values instead of the slope, 0.87.
     size: how large the head is over the crop's side, from the longer of what the distances between the eyes
     and from nose to eye tell, since turning only shortens them; about 1 where the crop was suggested from
-    the heads, above 1 where head or crop are other than of a real mouse (drawn: 1.3). No share of the picture.
+    the heads, above 1 where head or crop are other than of a real mouse (drawn: 1.3).
     turn: how far the head is turned from the camera, 0 frontal to 1 in profile: with both eyes, the angle (as
     a share of 90 degrees) at which the nose would stand so far from the line between them, on 88 drawn faces
     6 degrees off on average; 1 where one eye is seen (rules 2 and 3). A shut eye may be taken for one that is
