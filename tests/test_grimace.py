@@ -958,3 +958,18 @@ def test_the_notebook_analyses_the_sheet_that_raters_filled_in(workdir, capsys):
     assert figures == ["06_agreement", "06_classifier", "06_drawn_faces", "06_label", "06_roc"]
     written = {path.name for path in (workdir / "out" / "grimace").glob("*.csv")}
     assert {"key.csv", "icc.csv", "recodings.csv", "roc_by_animal.csv"} <= written
+
+
+def test_a_file_of_faces_that_were_only_begun_has_no_score_and_one_without_times_has_all(tmp_path):
+    folder = tmp_path / "out" / "grimace" / "scores"
+    folder.mkdir(parents=True)
+    sample = grimace.name_faces(KNOWN)
+    head = ",".join(grimace.FILE_COLUMNS)
+    (folder / "ada.csv").write_text(f"{head}\nada,m1_pre,A,0,0,0,,,,,\n")
+    scores, told = grimace.load_scores(make_params(tmp_path, raters=["ada"]), KNOWN, sample)
+    assert scores.empty
+    assert count_told(told, "scored_at", "(blank)") == ("begun, not finished: left out", 1)
+    head = head.removesuffix(",scored_at")
+    (folder / "ben.csv").write_text(f"{head}\nben,m1_pre,A,0,0,0,1,2,-1,0\n")
+    scores, _ = grimace.load_scores(make_params(tmp_path, raters=["ben"]), KNOWN, sample)
+    assert scores["total"].tolist() == [5 * 3 / 4]

@@ -155,3 +155,12 @@ def test_what_is_missing_is_named_so_that_it_can_be_said(lab):
     params = make_params(lab, "crop", pose_source="network", pose_network=lab / "nowhere")
     assert names(lab, params)[-1] == "nowhere"
     assert names(lab, make_params(lab, "predict"))[-1] == "runs/model"
+
+
+def test_arena_films_are_read_whatever_blanks_stand_in_the_header(lab):
+    params = make_params(lab, "locomotion", arena_table=lab / "arenas.csv")
+    plain = names(lab, params)
+    assert plain == ["arenas.csv", "arena1.mp4", "arena2.mp4"]
+    table = (lab / "arenas.csv").read_text()
+    (lab / "arenas.csv").write_text(table.replace(",", ", "))
+    assert names(lab, params) == plain

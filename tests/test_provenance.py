@@ -315,3 +315,15 @@ def test_a_package_inside_somebody_elses_checkout_names_no_commit(
     assert commit_of(own) == f"{head}+changed"
     assert commit_of(inner) == ""
     machine.find_commit.cache_clear()
+
+
+def test_a_stage_that_begins_removes_what_it_showed_before_but_no_file_that_it_is_given(
+    project: Project,
+) -> None:
+    shown, own = project.workdir / "predict" / "old.csv", project.workdir / "predict" / "key.csv"
+    shown.parent.mkdir()
+    shown.write_text("of an earlier run")
+    own.write_text("the user's")
+    start_stage("predict", project.params(), [*project.inputs(), own])
+    assert not shown.exists()
+    assert own.read_text() == "the user's"

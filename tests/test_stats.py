@@ -680,3 +680,12 @@ def test_a_fragment_of_a_minute_is_no_minute_and_moves_no_window():
     gap = make_minutes({"vehicle": [0.4]}, n_minutes=4)
     gap.loc[gap["minute"] == 1, "n_timepoints"] = 3
     assert stats.post_minutes(gap)["minute"].tolist() == [0, 1, 2, 3]
+
+
+def test_animals_outside_what_the_model_knows_are_named_with_their_number():
+    minutes = make_minutes({"vehicle": [0.1, 0.2], "AC": [0.5, 0.6]}).assign(inside="inside")
+    assert stats.note_outside([minutes]) == ""
+    names = sorted(minutes["subject"].unique())
+    minutes.loc[minutes["subject"] == names[1], "inside"] = "outside"
+    told = stats.note_outside([minutes, minutes])
+    assert told == f"Outside what the model knows, not to be believed: 1 of 4 animals ({names[1]})"
