@@ -11,7 +11,7 @@ demo: $(READY)
 	$(BIN)/painlib demo $(PARAMS)
 
 test: $(READY) lint
-	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY)
 	$(BIN)/ruff check painlib tests notebooks
