@@ -40,7 +40,13 @@ def frames() -> pd.DataFrame:
             "rule": [1, 3],
             "p_no_pain": [0.25, 1.0],
             "p_pain": [0.75, 0.0],
+            "p_pain_calibrated": [0.6, 0.1],
+            "sharpness": [0.2, 0.3],
+            "size": [1.0, 1.1],
+            "turn": [0.0, 1.0],
+            "left_out": ["", "turned"],
             "trained_on": [False, True],
+            "inside": ["inside", ""],
         }
     )
 
@@ -58,9 +64,11 @@ def minutes() -> pd.DataFrame:
             "n_timepoints": [1800, 1800],
             "n_evaluated": [900, 0],
             "n_pain": [450, 0],
+            "n_not_judged": [0, 3],
             "coverage": [0.5, 0.0],
             "pain_probability": [0.5, np.nan],
             "trained_on": [False, False],
+            "inside": ["", ""],
         }
     )
 

@@ -127,8 +127,10 @@ def simulate_recording(
             "n_timepoints": TIMEPOINTS_A_MINUTE,
             "n_evaluated": evaluated,
             "n_pain": pain,
+            "n_not_judged": 0,
             "coverage": evaluated / TIMEPOINTS_A_MINUTE,
             "pain_probability": np.where(evaluated > 0, pain / np.maximum(evaluated, 1), np.nan),
             "trained_on": False,
+            "inside": "",
         }
     )
