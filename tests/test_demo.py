@@ -21,6 +21,7 @@ from painlib.demo.individuals import Face, Individual, Part, Pose, draw_individu
 from painlib.demo.pain import COURSES, draw_height, simulate_latent
 from painlib.demo.stage import Camera, make_camera
 from painlib.pose_labels import load_labels
+from painlib.stats import read_minutes
 from painlib.tables import read_table
 from painlib.video import VideoPart, probe_video, read_frames
 
@@ -458,3 +459,10 @@ def test_minute_curves_have_effects_low_coverage_and_seeds(tmp_path: Path) -> No
     again = pd.read_csv(simulate_minute_curves(tmp_path / "again", 0)["analgesic"])
     pd.testing.assert_frame_equal(tables[0], again)
     assert not tables[0]["n_pain"].equals(tables[1]["n_pain"])
+
+
+def test_the_minute_curves_are_what_the_statistics_read(tmp_path):
+    for path in simulate_minute_curves(tmp_path, seed=3).values():
+        minutes = read_minutes(path)
+        assert set(minutes["inside"]) == {""}
+        assert minutes["n_not_judged"].eq(0).all()

@@ -12,7 +12,7 @@ import pandas as pd
 from painlib.faults import Faults, PainlibError, did_you_mean
 from painlib.tables import SCHEMAS, check_table, read_table
 
-_TEXTS = ("recording", "subject", "phase", "period", "treatment")
+_TEXTS = ("recording", "subject", "phase", "period", "treatment", "inside")
 _FILLED: dict[str, Any] = {"phase": "post", "period": "", "treatment": "", "trained_on": False, "inside": ""}
 _FILLED |= {"n_timepoints": 0, "n_evaluated": 0, "n_pain": 0, "n_not_judged": 0, "coverage": float("nan")}
 
