@@ -102,8 +102,8 @@ def test_friedman_leaves_an_animal_out_that_lacks_a_condition_and_names_it():
     ("table", "told"),
     [
         ([(0.1, 0.2), (0.3, 0.4)], "at least 3 conditions, got 2"),
-        ([(0.1, 0.2, 0.3)], "at least 2 animals"),
-        ([(0.1, NAN, 0.3), (0.2, 0.3, 0.4)], "at least 2 animals"),
+        ([(0.1, 0.2, 0.3), (0.3, 0.1, 0.2)], "at least 3 animals"),
+        ([(0.1, NAN, 0.3), (0.2, 0.3, 0.4), (0.2, 0.3, 0.4)], "at least 3 animals"),
         ([(0.2, 0.2, 0.2)] * 4, "no animal's values differ"),
     ],
 )

@@ -10,6 +10,7 @@ from painlib.stats.comparisons import Row
 from painlib.stats.wording import FRIEDMAN, NOT_RUN, OURS
 
 MIN_CONDITIONS = 3
+MIN_ANIMALS = 3  # pingouin asks for as many
 
 
 def compute_friedman(values: pd.DataFrame, name: str = "conditions") -> Row:
@@ -17,7 +18,7 @@ def compute_friedman(values: pd.DataFrame, name: str = "conditions") -> Row:
 
     Animals without a value in every condition are left out and named in `note`. The effect is Kendall's W (0:
     the animals rank the conditions without agreement, 1: all the same). p is NaN, with the reason, below
-    three conditions or two complete animals, and where no animal's values differ.
+    three conditions or three complete animals, and where no animal's values differ.
     """
     complete = values.dropna()
     row: Row = {"role": OURS, "test": f"{FRIEDMAN} of {name}", "n": len(complete)}
@@ -34,8 +35,11 @@ def compute_friedman(values: pd.DataFrame, name: str = "conditions") -> Row:
 def _why_not_run(complete: pd.DataFrame, name: str) -> str:
     if complete.shape[1] < MIN_CONDITIONS:
         return f"it needs at least {MIN_CONDITIONS} {name}, got {complete.shape[1]}"
-    if len(complete) < 2:
-        return f"it needs at least 2 animals with a value in every one of the {name}, got {len(complete)}"
+    if len(complete) < MIN_ANIMALS:
+        return (
+            f"it needs at least {MIN_ANIMALS} animals with a value in every one of the {name}, got "
+            f"{len(complete)}"
+        )
     if not (np.ptp(complete.to_numpy(dtype=float), axis=1) > 0).any():
         return "no animal's values differ"
     return ""
