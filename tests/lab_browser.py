@@ -95,6 +95,9 @@ def write_notebook(path: Path, *cells: str) -> Path:
 def open_notebook(page, address: str, name: str) -> None:
     """Open a notebook in Lab's own window, as a user has it, and wait for its cells."""
     page.goto(f"{address}lab/tree/{name}?reset")
+    # On a busy machine Lab says that its server answers late: that is put away, whenever it comes.
+    dialog = page.locator(".jp-Dialog")
+    page.add_locator_handler(dialog, lambda: dialog.locator(".jp-mod-accept").last.click())
     page.locator(".jp-Notebook .jp-CodeCell").first.wait_for(timeout=60_000)
     page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for(timeout=60_000)
 
