@@ -21,7 +21,7 @@ lint: $(READY)
 	$(BIN)/codespell painlib tests notebooks params README.md CHANGELOG.md
 
 verify: $(READY)
-	$(BIN)/python -m pytest -m verify -s
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m verify -n logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder --durations=0
 
 lab: $(READY)
 	$(BIN)/jupyter lab --notebook-dir=.

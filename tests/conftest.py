@@ -6,6 +6,27 @@ from pathlib import Path
 import pytest
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those with a group, the long ones, begin first: no process is left alone with one at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """What a long check prints is its result: shown when it ends, wherever it ran."""
+    if report.when == "call" and "verify" in report.keywords and "PYTEST_XDIST_WORKER" not in os.environ:
+        print(
+            f"\n{report.nodeid}: {report.outcome} in {report.duration:.0f} s\n{report.capstdout}", flush=True
+        )
+
+
+@pytest.fixture(scope="session")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where long checks that build on each other find what is made: `PAINLIB_VERIFY` keeps it, so that a
+    stopped check goes on; otherwise a temporary folder."""
+    name = os.environ.get("PAINLIB_VERIFY")
+    return Path(name) if name else tmp_path_factory.mktemp("verify")
+
+
 @pytest.fixture(scope="session")
 def real() -> Path:
     """The folder of real mouse material that PAINLIB_REAL names; set, missing material is a failure."""

@@ -54,13 +54,11 @@ def test_nose_and_eye_of_a_real_mouse_are_found_in_a_held_out_stretch(real, tmp_
 
 
 @pytest.mark.verify
-def test_real_close_ups_at_full_length(real, tmp_path):
-    results = [
-        train_on_close_ups(real, tmp_path / str(seed), epochs=60, side=256, seed=seed) for seed in (1, 2)
-    ]
-    for seed, found in enumerate(results, start=1):
-        print("\n", json.dumps({"seed": seed, **{name: round(value, 3) for name, value in found.items()}}))
-    for found in results:
-        assert found["nose_px"] < found["nose_by_mean_px"] / 2
-        assert found["nose_px"] < 0.02 * found["nose_to_eye_px"]
-        assert found["left_eye_px"] < 0.01 * found["nose_to_eye_px"]
+@pytest.mark.xdist_group("close-ups")
+@pytest.mark.parametrize("seed", [1, 2])
+def test_real_close_ups_at_full_length(real, tmp_path, seed):
+    found = train_on_close_ups(real, tmp_path, epochs=60, side=256, seed=seed)
+    print("\n", json.dumps({"seed": seed, **{name: round(value, 3) for name, value in found.items()}}))
+    assert found["nose_px"] < found["nose_by_mean_px"] / 2
+    assert found["nose_px"] < 0.02 * found["nose_to_eye_px"]
+    assert found["left_eye_px"] < 0.01 * found["nose_to_eye_px"]

@@ -1,27 +1,21 @@
 """Long checks on drawn mice (`make verify`): five seeds, on animals that nothing was trained on."""
 
 import json
-import os
-from pathlib import Path
 
 import pytest
 from demonstration import run_demonstration
 from true_attribution import measure_attribution
 
-SEEDS = (1, 2, 3, 4, 5)
+# The checks of one seed stand on one demonstration, so they run in one process.
+SEEDS = [
+    pytest.param(seed, marks=pytest.mark.xdist_group(f"demonstration {seed}")) for seed in (1, 2, 3, 4, 5)
+]
 pytestmark = pytest.mark.verify
 
 
-def folder_for(tmp_path_factory: pytest.TempPathFactory, name: str) -> Path:
-    """`PAINLIB_VERIFY` keeps the folders, so that a stopped check goes on; otherwise temporary ones."""
-    kept = os.environ.get("PAINLIB_VERIFY")
-    return Path(kept) / name if kept else tmp_path_factory.mktemp(name)
-
-
 @pytest.mark.parametrize("seed", SEEDS)
-def test_pain_is_read_from_drawn_faces_of_unknown_animals(seed, tmp_path_factory):
-    folder = folder_for(tmp_path_factory, f"strength1_seed{seed}")
-    held = run_demonstration(folder, seed, 1.0)
+def test_pain_is_read_from_drawn_faces_of_unknown_animals(seed, kept):
+    held = run_demonstration(kept / f"strength1_seed{seed}", seed, 1.0)
     print("\n", json.dumps({"seed": seed, "strength": 1.0, **held.numbers}))
     numbers = held.numbers
     assert numbers["pose_error_share"] <= 0.05
@@ -34,12 +28,11 @@ def test_pain_is_read_from_drawn_faces_of_unknown_animals(seed, tmp_path_factory
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_nothing_is_read_where_pain_does_not_show(seed, tmp_path_factory):
-    folder = folder_for(tmp_path_factory, f"strength0_seed{seed}")
-    trained = folder_for(tmp_path_factory, f"strength1_seed{seed}")
+def test_nothing_is_read_where_pain_does_not_show(seed, kept):
+    trained = kept / f"strength1_seed{seed}"
     # Half as long, since no minute curve is followed here; the pose network is the same seed's, if there.
     held = run_demonstration(
-        folder,
+        kept / f"strength0_seed{seed}",
         seed,
         0.0,
         pose_from=trained if (trained / "pose_network" / "evaluation.csv").is_file() else None,
@@ -52,8 +45,8 @@ def test_nothing_is_read_where_pain_does_not_show(seed, tmp_path_factory):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_attribution_lies_on_the_head_and_proposals_follow_the_true_regions(seed, tmp_path_factory):
-    folder = folder_for(tmp_path_factory, f"strength1_seed{seed}")
+def test_attribution_lies_on_the_head_and_proposals_follow_the_true_regions(seed, kept):
+    folder = kept / f"strength1_seed{seed}"
     held = run_demonstration(folder, seed, 1.0)
     threshold = held.numbers["threshold"]
     found = {"as demonstrated": measure_attribution(folder, seed, threshold)}
