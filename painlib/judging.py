@@ -17,7 +17,7 @@ from painlib.fingerprints import fingerprint
 from painlib.fusion import NEVER_ABSTAIN, fuse_recording, summarise_minutes
 from painlib.model import PainNet
 from painlib.model_card import ModelCard
-from painlib.param_models import PredictParams
+from painlib.params import PredictParams
 from painlib.prediction import check_labels, mark_trained, tabulate_frames
 from painlib.progress import track
 from painlib.regions import load_landmarks

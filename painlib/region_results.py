@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from painlib.faults import PainlibError
-from painlib.param_models import RegionsParams
+from painlib.params import RegionsParams
 from painlib.region_faces import FACE, LabelledFaces, join_marks
 from painlib.region_tests import compute_differences, test_frequencies
 from painlib.regions import REGIONS

@@ -24,7 +24,7 @@ from painlib.model_card import (
     QualityLimits,
     TrainingAnimal,
 )
-from painlib.param_models import StageParams, TrainParams
+from painlib.params import StageParams, TrainParams
 from painlib.pose_source import copy_pose_network
 from painlib.regions import load_landmarks
 from painlib.training import TrainedNet

@@ -16,7 +16,7 @@ LONGEST_MODULE = 320  # lines
 FLOORS: dict[str, list[str]] = {
     "0": [
         *("faults", "progress", "workers", "machine", "fingerprints", "schemas", "tables"),
-        *("param_models", "grimace_params", "locomotion_params", "notebook_defaults", "params"),
+        "params",
         *("cohort_file", "cohort_checks", "cohort"),
         *("stage_files", "provenance", "inputs"),
     ],

@@ -24,9 +24,8 @@ from painlib.faults import Faults, PainlibError
 from painlib.grimace import FACE, UNITS
 from painlib.grimace.agreement import _icc_of, _icc_parts, _weighted_kappa
 from painlib.grimace.intervals import correlate, find_interval, moments
-from painlib.grimace_params import GrimaceParams
 from painlib.inputs import stage_inputs
-from painlib.params import STAGES, load_yaml
+from painlib.params import STAGES, GrimaceParams, load_yaml
 from painlib.plots import grimace as panels, grimace_classifier
 from painlib.provenance import provenance_path
 from painlib.tables import SCHEMAS, write_table

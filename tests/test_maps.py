@@ -18,7 +18,7 @@ from painlib.faults import PainlibError
 from painlib.judging import judge_recordings
 from painlib.model import PainNet, load_model, save_model
 from painlib.model_card import LABELS, CardMetrics, CropFacts, ModelCard, TrainingAnimal
-from painlib.param_models import PredictParams
+from painlib.params import PredictParams
 from painlib.pose_labels import COORDINATES
 from painlib.prediction import predict_faces
 from painlib.tables import read_table, write_table, write_whole

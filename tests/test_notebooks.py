@@ -10,8 +10,7 @@ import nbformat
 import pytest
 
 import painlib
-from painlib.param_models import LabelParams
-from painlib.params import STAGES, read_notebook_defaults
+from painlib.params import STAGES, LabelParams, read_notebook_defaults
 
 FOLDER = Path(painlib.__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))

@@ -7,7 +7,7 @@ import pytest
 from painlib.attribution.checks import check_attribution, pick_checked
 from painlib.faults import PainlibError
 from painlib.model import PainNet
-from painlib.param_models import RegionsParams
+from painlib.params import RegionsParams
 from painlib.region_faces import compare_annotators, join_marks, load_marks
 from painlib.region_results import compare_samples, describe_marks
 from painlib.regions import REGIONS, tabulate_marks, write_marks

@@ -14,8 +14,8 @@ import painlib.video
 from painlib.cohort import CameraVideo, Recording, VideoPart, load_cohort
 from painlib.face_store import FaceStore
 from painlib.faults import PainlibError
-from painlib.notebook_defaults import read_notebook_defaults
-from painlib.param_models import LabelParams
+from painlib.params import LabelParams
+from painlib.params.notebook_defaults import read_notebook_defaults
 from painlib.plots.labelling import pick_frames_to_show, plot_label_frames
 from painlib.pose_labels import load_labels, read_image
 from painlib.regions import REGIONS, read_marks

@@ -27,7 +27,7 @@ from painlib.confounds.held_out import AUC, Trials, answer_auc, judge_features, 
 from painlib.confounds.pictures import pick_faces
 from painlib.face_store import FaceStore, load_network_inputs
 from painlib.model import PainNet
-from painlib.param_models import ConfoundsParams
+from painlib.params import ConfoundsParams
 from painlib.prediction import predict_faces
 
 SETTLE_MIN = 5.0

@@ -14,7 +14,7 @@ from painlib.grimace.score_columns import parse_names
 from painlib.grimace.score_files import Reading, read_score_file
 from painlib.grimace.scores import Recoding, find_scores_file, load_own_scores, read_own_scores, read_text
 from painlib.grimace.units import FACE, UNITS
-from painlib.grimace_params import GrimaceParams
+from painlib.params import GrimaceParams
 
 RECODING_COLUMNS = Recoding._fields
 EVERYBODY = "mean of raters"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from painlib.faults import Faults, PainlibError
 from painlib.locomotion.arena_table import ArenaVideo, iter_arenas, load_arenas, used_arenas
-from painlib.locomotion_params import LocomotionParams
+from painlib.params import LocomotionParams
 from painlib.video import probe_video
 
 

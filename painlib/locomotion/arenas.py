@@ -15,7 +15,7 @@ from painlib.fingerprints import fingerprint, fingerprint_file
 from painlib.locomotion.arena_table import ArenaVideo, iter_arenas
 from painlib.locomotion.track_store import TRACK, TrackFiles, read_arena, write_track
 from painlib.locomotion.tracking import track_animal
-from painlib.locomotion_params import LocomotionParams
+from painlib.params import LocomotionParams
 from painlib.progress import report_progress
 from painlib.tables import read_fingerprint, read_table
 from painlib.video import probe_video

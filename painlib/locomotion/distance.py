@@ -16,7 +16,7 @@ import pandas as pd
 from scipy import ndimage, signal
 
 from painlib.faults import PainlibError
-from painlib.locomotion_params import LocomotionParams
+from painlib.params import LocomotionParams
 
 JUMP_S = 0.3
 REST_S = 1.0

@@ -12,7 +12,7 @@ import numpy as np
 from painlib.cohort import VideoPart
 from painlib.faults import PainlibError
 from painlib.locomotion.arena_floor import Arena
-from painlib.locomotion_params import LocomotionParams
+from painlib.params import LocomotionParams
 from painlib.timeline import Timeline
 from painlib.video import Frame, read_frame, read_frames
 

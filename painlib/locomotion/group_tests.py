@@ -12,7 +12,7 @@ import pandas as pd
 
 from painlib.cohort import DRAWN_NOTE
 from painlib.locomotion.distance import SECONDS
-from painlib.locomotion_params import LocomotionParams
+from painlib.params import LocomotionParams
 from painlib.stats import GroupTest, compare_groups, describe_groups
 from painlib.stats.designs import check_groups
 from painlib.stats.groups import no_test

@@ -8,7 +8,7 @@ from painlib.faults import PainlibError
 from painlib.locomotion.arena_table import iter_arenas
 from painlib.locomotion.distance import measure_seconds, sum_minutes, trace_path
 from painlib.locomotion.track_store import MINUTES, SECONDS, read_track
-from painlib.locomotion_params import LocomotionParams
+from painlib.params import LocomotionParams
 
 
 def measure_distances(

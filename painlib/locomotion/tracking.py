@@ -17,7 +17,7 @@ from painlib.faults import PainlibError
 from painlib.locomotion.arena_floor import Arena, calibrate_corners, calibrate_side, find_floor
 from painlib.locomotion.arena_table import ArenaVideo
 from painlib.locomotion.empty_floor import Scene, build_scene, sample_greys
-from painlib.locomotion_params import LocomotionParams
+from painlib.params import LocomotionParams
 from painlib.pose_labels import KEYPOINTS
 from painlib.pose_network import fit_size
 from painlib.timeline import Timeline, load_timelines

@@ -1,4 +1,4 @@
-"""Parameters: the stages in order, a run's YAML over the notebooks' defaults, every fault at once."""
+"""A run's YAML over the notebooks' defaults, every fault at once."""
 
 from __future__ import annotations
 
@@ -11,82 +11,16 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from painlib.faults import Faults, PainlibError, did_you_mean
-from painlib.grimace_params import GrimaceParams
-from painlib.locomotion_params import LocomotionParams
-from painlib.notebook_defaults import read_notebook_defaults
-from painlib.param_models import (
-    ConfoundsParams,
-    CropParams,
-    GradcamParams,
-    PredictParams,
-    RegionsParams,
-    StageParams,
-    StatisticsParams,
-    TrainParams,
-)
+from painlib.params.fields import StageParams
+from painlib.params.notebook_defaults import read_notebook_defaults
+from painlib.params.stages import STAGES, Stage
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = [
-    "STAGES",
-    "ConfoundsParams",
-    "CropParams",
-    "GradcamParams",
-    "GrimaceParams",
-    "LocomotionParams",
-    "PredictParams",
-    "RegionsParams",
-    "Run",
-    "Stage",
-    "StageParams",
-    "StatisticsParams",
-    "TrainParams",
-    "as_papermill",
-    "describe",
-    "find_stage",
-    "load_run",
-    "load_yaml",
-    "read_notebook_defaults",
-]
-
 SHARED_KEYS = tuple(StageParams.model_fields)
 # Lists of paths: each entry stands against the file that names it, as a path does; "" stays "".
 PATH_LISTS = ("minutes", "score_files")
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A stage: its section in a parameter file, its notebook, and the class of its parameters."""
-
-    name: str
-    notebook: str
-    params: type[StageParams]
-    read_by_others: bool = True  # later stages read what it writes
-    reads_others: bool = True  # it reads what earlier stages write
-
-    @property
-    def number(self) -> str:
-        """Its place in the order, as notebook and figures are numbered: "01", "05a"."""
-        return self.notebook.split("_")[0]
-
-
-STAGES: tuple[Stage, ...] = (
-    Stage("crop", "01_crop", CropParams),
-    Stage("train", "02_train", TrainParams),
-    Stage("confounds", "02b_confounds", ConfoundsParams, read_by_others=False),
-    Stage("predict", "03_predict", PredictParams),
-    Stage("statistics", "04_statistics", StatisticsParams, read_by_others=False),
-    Stage("gradcam", "05a_gradcam", GradcamParams, read_by_others=False),
-    Stage("regions", "05b_regions", RegionsParams, read_by_others=False),
-    Stage("grimace", "06_grimace_scale", GrimaceParams, read_by_others=False),
-    Stage("locomotion", "07_locomotion", LocomotionParams, read_by_others=False, reads_others=False),
-)
-
-
-def find_stage(name: str) -> Stage:
-    """The stage of that name; KeyError where there is none."""
-    return {stage.name: stage for stage in STAGES}[name]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from painlib.param_models import HOW, StageParams
+from painlib.params.fields import HOW, StageParams
 
 
 class GrimaceParams(StageParams):

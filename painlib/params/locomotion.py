@@ -1,4 +1,4 @@
-"""What 07_locomotion may be told (Kobayashi et al. 2025, Locomotor activity); see `painlib.param_models`."""
+"""What 07_locomotion may be told (Kobayashi et al. 2025, Locomotor activity)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from painlib.param_models import HOW, FilePath, StageParams
+from painlib.params.fields import HOW, FilePath, StageParams
 
 
 class LocomotionParams(StageParams):

@@ -1,0 +1,68 @@
+"""What 02_train, 02b_confounds and 03_predict may be told: the classifier and its answers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from painlib.params.fields import HOW, Device, FilePath, StageParams
+
+
+class TrainParams(StageParams):
+    """02_train: the classifier (Kobayashi et al. 2025, Classifier; widths and epochs are ours)."""
+
+    input_px: int = Field(ge=64, le=1024, description="side of the network's input, px, 64 to 1024")
+    channels: list[Annotated[int, Field(ge=1, le=4096)]] = Field(
+        min_length=6, max_length=6, description="channels of the six convolution blocks, 1 to 4096 each"
+    )
+    head_widths: list[Annotated[int, Field(ge=1, le=65536)]] = Field(
+        min_length=2, max_length=2, description="widths of the two hidden fully connected blocks"
+    )
+    epochs: int = Field(ge=1, le=10_000, description="epochs of training")
+    faces_per_epoch: int = Field(ge=1, le=10_000_000, description="faces drawn at random an epoch")
+    batch: int = Field(ge=2, le=8192, description="faces a batch; 2 or more, for batch normalisation")
+    learning_rate: float = Field(gt=0, le=1, description="Adam's learning rate, above 0 to 1")
+    rotation_deg: float = Field(
+        ge=0, le=180, description="each face is turned by up to this, degrees, 0 to 180"
+    )
+    flip: bool = Field(description="each face is mirrored at random")
+    folds: int | None = Field(
+        ge=2, le=1000, description="groups of held-out animals; null: one animal at a time"
+    )
+    precision: Literal["auto", "float32"] = Field(description="mixed precision where it helps, or float32")
+    hold_out: Literal["subject", "strain", "lab"] = Field(
+        description="what is held out together: an animal, or all animals of a strain or a laboratory"
+    )
+    calibration: Literal["temperature", "isotonic"] = Field(description="how probabilities are calibrated")
+    device: Device = Field(description="where to compute", json_schema_extra=HOW)
+
+
+class ConfoundsParams(StageParams):
+    """02b_confounds: could it be something else than pain?"""
+
+    controls: list[str] = Field(description="treatments that do not hurt: their animals show time alone")
+    faces_per_recording: int = Field(ge=2, description="faces of a recording whose pictures are looked at")
+    batch: int = Field(ge=1, le=8192, description="faces a batch", json_schema_extra=HOW)
+    device: Device = Field(description="where to compute", json_schema_extra=HOW)
+
+
+class PredictParams(StageParams):
+    """03_predict: every face, two cameras into one time point, minutes."""
+
+    model: FilePath | None = Field(description="model folder; null: the one in the workdir")
+    batch: int = Field(ge=1, le=8192, description="faces a batch", json_schema_extra=HOW)
+    min_coverage: float = Field(
+        ge=0,
+        le=1,
+        description="a minute with a smaller share of judged time points is NaN, 0 to 1 (ours)",
+    )
+    abstain_below: float = Field(
+        ge=0.5, le=1, description="a less sure call is not judged, 0.5 (never) to 1 (calibrated; ours)"
+    )
+    min_sharpness: float | None = Field(ge=0, description="a less sharp face is not judged; null: as found")
+    min_size: float | None = Field(ge=0, description="a smaller head is not judged; null: as found")
+    max_turn: float | None = Field(
+        ge=0, le=1, description="a face turned further, 0 to 1, is not judged; null: as found"
+    )
+    device: Device = Field(description="where to compute", json_schema_extra=HOW)
