@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
@@ -92,6 +93,20 @@ def write_notebook(path: Path, *cells: str) -> Path:
     return path
 
 
+@contextmanager
+def open_page(address: str, name: str, wait_ms: int) -> Iterator[Any]:
+    """A page of a headless browser with a notebook open in Lab."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_browser(), args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1024, "height": 768})
+        page.set_default_timeout(wait_ms)
+        open_notebook(page, address, name)
+        yield page
+        browser.close()
+
+
 def open_notebook(page, address: str, name: str) -> None:
     """Open a notebook in Lab's own window, as a user has it, and wait for its cells."""
     page.goto(f"{address}lab/tree/{name}?reset")
@@ -125,3 +140,28 @@ def read_cells(page) -> list[tuple[str, str]]:
         for cell in cells
         for text in [cell.locator(".cm-content").first.inner_text()]
     ]
+
+
+def show_widget(page, cell: int):
+    """Run a cell, wait for its first image, and give its widget the focus by a click beside the image."""
+    run_cell(page, cell)
+    widget = page.locator(".jp-CodeCell").nth(cell).locator(".plw[data-shown]")
+    widget.wait_for()
+    widget.locator(".plw-title").click()
+    widget.scroll_into_view_if_needed()
+    return widget
+
+
+def wait_until(page, widget, name: str, value: object) -> None:
+    page.wait_for_function(
+        "([widget, name, value]) => widget.dataset[name] === value",
+        arg=[widget.element_handle(), name, str(value)],
+    )
+
+
+def settle(page, widget) -> None:
+    """Wait until Python has answered for every step."""
+    page.wait_for_function(
+        "widget => { const [heard, sent] = widget.dataset.steps.split('/'); return heard === sent; }",
+        arg=widget.element_handle(),
+    )

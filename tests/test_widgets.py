@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from clips import draw_number, read_number, write_clip, write_numbered
+from widget_page import Clock, listen, make_sample, press, read_images
 
 import painlib
 import painlib.video
@@ -34,35 +35,8 @@ OWN_KEYS = {"j", "k", "g", "u", "1", "2", "3", "0", "+", "-", "=", "_"}  # of th
 ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d")
 
 
-def make_sample(n: int = 6) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "row": np.arange(n) * 10,
-            "recording": [f"secretrec{place % 2}" for place in range(n)],
-            "camera": "SECRETCAM",
-            "frame": np.arange(n) * 7,
-            "subject": [f"secretmouse{place % 3}" for place in range(n)],
-            "label": ["pain", "no pain"] * (n // 2),
-            "pair": np.arange(n) // 2,
-        }
-    )
-
-
-class Clock:
-    """Seconds that pass only when told."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def mark(tmp_path: Path, n: int = 6, **more) -> MarkingSession:
     return MarkingSession(make_sample(n), tmp_path, **{"annotator": "ak", "seed": 1, **more})
-
-
-def read_images(rows) -> list[np.ndarray]:
-    return [np.full((40, 40, 3), int(row), np.uint8) for row in rows]
 
 
 def read_maps(rows) -> np.ndarray:
@@ -206,7 +180,7 @@ def test_annotators_have_their_own_files_and_marks_of_other_faces_stay(tmp_path)
     "name", ["", " ak", "../ak", "a/b", "a\\b", ".ak", "ak.", "nan", "a" * 300, "a:b", 3]
 )
 def test_an_annotator_who_cannot_name_a_file_is_refused(tmp_path, name):
-    with pytest.raises(PainlibError, match="annotator's name"):
+    with pytest.raises(PainlibError, match="a name of letters"):
         mark(tmp_path, annotator=name)
 
 
@@ -253,18 +227,6 @@ def test_every_region_has_a_letter_of_its_name_and_no_key_has_two_uses():
 
 
 # --- what reaches the page -------------------------------------------------------------------------------
-
-
-def press(widget, does: str, place: int, **more) -> None:
-    """What the page sends for one step."""
-    widget._receive(widget, {"kind": "step", "view": "v", "step": 1, "do": does, "place": place, **more}, [])
-
-
-def listen(widget) -> list:
-    """All that is sent to the page from now on."""
-    told: list = []
-    widget.send = lambda content, buffers=None: told.append((content, [bytes(b) for b in buffers or []]))
-    return told
 
 
 def drive(widget) -> list:

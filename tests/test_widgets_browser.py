@@ -10,7 +10,17 @@ from statistics import median
 import numpy as np
 import pandas as pd
 import pytest
-from lab_browser import find_browser, open_notebook, read_cells, run_cell, start_lab, write_notebook
+from lab_browser import (
+    find_browser,
+    open_notebook,
+    open_page,
+    read_cells,
+    settle,
+    show_widget,
+    start_lab,
+    wait_until,
+    write_notebook,
+)
 
 from painlib.demo.behaviour import simulate_behaviour
 from painlib.demo.head import Drawing, render
@@ -84,52 +94,14 @@ def lab(folder) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find_browser(), args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
-def page(browser, lab) -> Iterator:
+def page(lab) -> Iterator:
     """One page for all tests of this file; the kernel behind it stays."""
-    page = browser.new_page(viewport={"width": 1024, "height": 768})
-    page.set_default_timeout(WAIT_MS)
-    open_notebook(page, lab, "widgets.ipynb")
-    yield page
-    page.close()
-
-
-def show_widget(page, cell: int):
-    """Run a cell, wait for its first image, and give its widget the focus by a click beside the image."""
-    run_cell(page, cell)
-    widget = page.locator(".jp-CodeCell").nth(cell).locator(".plw[data-shown]")
-    widget.wait_for()
-    widget.locator(".plw-title").click()
-    widget.scroll_into_view_if_needed()
-    return widget
+    with open_page(lab, "widgets.ipynb", WAIT_MS) as page:
+        yield page
 
 
 def read_number(widget, name: str) -> float:
     return float(widget.get_attribute(f"data-{name}"))
-
-
-def wait_until(page, widget, name: str, value: int) -> None:
-    page.wait_for_function(
-        "([widget, name, value]) => widget.dataset[name] === value",
-        arg=[widget.element_handle(), name, str(value)],
-    )
-
-
-def settle(page, widget) -> None:
-    """Wait until Python has answered for every step."""
-    page.wait_for_function(
-        "widget => { const [heard, sent] = widget.dataset.steps.split('/'); return heard === sent; }",
-        arg=widget.element_handle(),
-    )
 
 
 def test_twenty_faces_marked_by_keys_outlast_a_reload_and_go_on(page, lab, folder):

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from widget_page import Clock, listen, make_sample, press, read_images
 
 from painlib.face_store import FaceStore
 from painlib.faults import PainlibError
@@ -17,28 +18,6 @@ from painlib.widgets.scoring import Score, ScoringSession
 OWN_KEYS = {"0", "1", "2", "j", "b", "u", "g", "f", "+", "-", "=", "_"}  # of the widget, see its help
 
 
-def make_sample(n: int = 6) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "row": np.arange(n) * 10,
-            "recording": [f"secretrec{place % 2}_ac" for place in range(n)],
-            "camera": "SECRETCAM",
-            "frame": np.arange(n) * 7,
-            "subject": [f"secretmouse{place % 3}" for place in range(n)],
-            "label": ["pain", "no pain"] * (n // 2),
-        }
-    )
-
-
-class Clock:
-    """Seconds that pass only when told."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def begin(tmp_path: Path, n: int = 6, **more) -> ScoringSession:
     return ScoringSession(make_sample(n), tmp_path, **{"rater": "ak", "seed": 1, **more})
 
@@ -46,22 +25,6 @@ def begin(tmp_path: Path, n: int = 6, **more) -> ScoringSession:
 def finish(session: ScoringSession, place: int, values: tuple[int, ...] = (0, 1, 2, -1, 0)) -> None:
     for unit, value in enumerate(values):
         session.score(place, unit, value)
-
-
-def read_images(rows) -> list[np.ndarray]:
-    return [np.full((40, 40, 3), int(row), np.uint8) for row in rows]
-
-
-def press(widget, does: str, place: int, **more) -> None:
-    """What the page sends for one step."""
-    widget._receive(widget, {"kind": "step", "view": "v", "step": 1, "do": does, "place": place, **more}, [])
-
-
-def listen(widget) -> list:
-    """All that is sent to the page from now on."""
-    told: list = []
-    widget.send = lambda content, buffers=None: told.append((content, [bytes(b) for b in buffers or []]))
-    return told
 
 
 def open_widget(folder: Path, sample: pd.DataFrame | None = None):

@@ -7,7 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lab_browser import find_browser, open_notebook, run_cell, start_lab, write_notebook
+from lab_browser import (
+    find_browser,
+    open_notebook,
+    open_page,
+    settle,
+    show_widget,
+    start_lab,
+    wait_until,
+    write_notebook,
+)
 
 from painlib.demo.behaviour import simulate_behaviour
 from painlib.demo.head import render
@@ -58,40 +67,8 @@ def lab(folder) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def page(lab) -> Iterator:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find_browser(), args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1024, "height": 768})
-        page.set_default_timeout(WAIT_MS)
-        open_notebook(page, lab, "scoring.ipynb")
+    with open_page(lab, "scoring.ipynb", WAIT_MS) as page:
         yield page
-        browser.close()
-
-
-def show_widget(page):
-    """Run the cell, wait for the first image, and give the widget the focus by a click beside it."""
-    run_cell(page, 0)
-    widget = page.locator(".jp-CodeCell").nth(0).locator(".pls[data-shown]")
-    widget.wait_for()
-    widget.locator(".plw-title").click()
-    widget.scroll_into_view_if_needed()
-    return widget
-
-
-def wait_until(page, widget, name: str, value: object) -> None:
-    page.wait_for_function(
-        "([widget, name, value]) => widget.dataset[name] === value",
-        arg=[widget.element_handle(), name, str(value)],
-    )
-
-
-def settle(page, widget) -> None:
-    """Wait until Python has answered for every step."""
-    page.wait_for_function(
-        "widget => { const [heard, sent] = widget.dataset.steps.split('/'); return heard === sent; }",
-        arg=widget.element_handle(),
-    )
 
 
 def read_finished(folder: Path) -> list[list[str]]:
@@ -102,7 +79,7 @@ def read_finished(folder: Path) -> list[list[str]]:
 
 
 def test_five_faces_scored_by_keys_outlast_a_reload_and_are_undone(page, lab, folder):
-    widget = show_widget(page)
+    widget = show_widget(page, 0)
     wanted = []
     for place in range(5):
         if place == 3:
@@ -125,7 +102,7 @@ def test_five_faces_scored_by_keys_outlast_a_reload_and_are_undone(page, lab, fo
     settle(page, widget)
     assert widget.get_attribute("data-current") == "whisker_change", "the next open one"
     open_notebook(page, lab, "scoring.ipynb")  # a page that was closed and opened again
-    widget = show_widget(page)
+    widget = show_widget(page, 0)
     assert widget.locator(".plw-count").inner_text() == f"5 of {N_FACES} scored"
     wait_until(page, widget, "place", 5)
     ear = widget.locator("[data-unit=ear_position] [data-value='2']")
@@ -157,7 +134,7 @@ def test_five_faces_scored_by_keys_outlast_a_reload_and_are_undone(page, lab, fo
 @pytest.mark.parametrize(("width", "height"), [(1024, 768), (1440, 900)])
 def test_the_whole_widget_is_seen_at_once(page, folder, width, height):
     page.set_viewport_size({"width": width, "height": height})
-    widget = show_widget(page)
+    widget = show_widget(page, 0)
     page.wait_for_timeout(300)
     widget.scroll_into_view_if_needed()
     page.screenshot(path=folder / f"scoring_{width}.png")

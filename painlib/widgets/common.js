@@ -22,9 +22,20 @@ function nameKey(event) {
   return place ? place[1].toLowerCase() : event.key;
 }
 
-// All keys pressed inside `root` end here; `handle` says whether it used one. Lab leaves alone what carries
-// the attribute; stopping the event keeps it from any other listener.
-function takeKeys(root, handle) {
+// All keys pressed inside `root` end here. What all widgets do by a key is done here; `first` and `own` are asked
+// before and after it (`own` not while a key is held down), and say whether they used one. Lab leaves alone what
+// carries the attribute; stopping the event keeps it from any other listener.
+function takeKeys(root, { go, undo, viewport, fit = "0", first = () => false, own }) {
+  const handle = (key, event) => {
+    if (first(key, event)) return true;
+    if (["ArrowRight", " ", "Enter"].includes(key)) event.repeat || go("next", event);
+    else if (key === "ArrowLeft") go("previous", event);
+    else if (zoomKey(key, viewport, fit) || event.repeat || own(key, event)) return true;
+    else if (key === "u" || key === "undo") undo();
+    else if (key === "g") go("open", event);
+    else return false;
+    return true;
+  };
   root.tabIndex = 0;
   root.setAttribute("data-lm-suppress-shortcuts", "true");
   const take = (event) => {
@@ -94,6 +105,15 @@ class Link {
     this.sent += 1;
     this.model.send({ kind: "step", view: this.view, step: this.sent, do: does, place: this.position, ...more });
     this.waitForAnswer();
+  }
+
+  // To the next, the previous or an open place; which one is open only Python knows.
+  move(does) {
+    const place = this.position;
+    this.step(does);
+    if (does === "next") this.position = Math.min(place + 1, this.places - 1);
+    if (does === "previous") this.position = Math.max(place - 1, 0);
+    this.fetch();
   }
 
   waitForAnswer() {
@@ -345,6 +365,23 @@ function makeZoom(viewport, parts, fit = "0") {
     makeButton("+", "", by(1.4), { title: "Larger (+, or the wheel)", "aria-label": "Larger" }),
     makeButton(fit, "fit", () => { viewport().reset(); viewport().draw(); }, { title: `All of it (${fit.toUpperCase()})` }),
   );
+}
+
+// Foot of all widgets: what is theirs, zoom, back, undo, next; and the help below it.
+function makeFoot(own, zoom, { go, undo, kind, help }) {
+  const back = makeButton("←", "back", (event) => go("previous", event));
+  const next = makeButton("→", "next", (event) => go("next", event), { className: `${kind}-next` });
+  const steps = make("span", { className: "plw-push" }, back, makeButton("u", "undo", undo), next);
+  const row = make("div", { className: "plw-row" }, ...own, zoom, steps);
+  return { back, foot: [row, make("div", { className: "plw-help", textContent: help })] };
+}
+
+// What anywidget calls when the page is taken away.
+function endBoth(link, viewport) {
+  return () => {
+    link.close();
+    viewport.close();
+  };
 }
 
 function zoomKey(key, viewport, fit = "0") {

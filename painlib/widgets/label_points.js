@@ -47,10 +47,7 @@ function render({ model, el }) {
   const go = (does, event) => {
     if (!link.ready) return;
     asked = event?.timeStamp ?? performance.now();
-    link.step(does);
-    if (does === "next") link.position = Math.min(link.position + 1, link.places - 1);
-    if (does === "previous") link.position = Math.max(link.position - 1, 0);
-    link.fetch();
+    link.move(does);
     update();
   };
   const undo = () => {
@@ -134,42 +131,30 @@ function render({ model, el }) {
   });
   const absent = makeButton("a", "absent", () => sayAbsent(current), { title: "The chosen point cannot be seen in this frame" });
   const none = makeButton("x", "none", sayNone, { title: "None of the three can be seen: no face in this frame" });
-  const back = makeButton("←", "back", (event) => go("previous", event));
-  const next = makeButton("→", "next", (event) => go("next", event), { className: "plp-next" });
   parts.caption = make("span", { className: "plp-caption" });
-  root.append(
-    parts.header,
-    make("div", { className: "plw-row plp-chips" }, ...chips, absent, none),
-    parts.stage,
-    make(
-      "div",
-      { className: "plw-row" },
-      parts.caption,
-      makeZoom(() => viewport, parts),
-      make("span", { className: "plw-push" }, back, makeButton("u", "undo", undo), next),
-    ),
-    make("div", {
-      className: "plw-help",
-      textContent: "Right and left are the mouse's own. Click places the highlighted point; drag mends it, Shift and arrows move it by a px, Del takes it away. Space or →: next frame; G: next open frame; wheel: zoom; drag the image: move it.",
-    }),
-  );
+  const { back, foot } = makeFoot([parts.caption], makeZoom(() => viewport, parts), {
+    go, undo, kind: "plp",
+    help: "Right and left are the mouse's own. Click places the highlighted point; drag mends it, Shift and arrows move it by a px, Del takes it away. Space or →: next frame; G: next open frame; wheel: zoom; drag the image: move it.",
+  });
+  root.append(parts.header, make("div", { className: "plw-row plp-chips" }, ...chips, absent, none), parts.stage, ...foot);
 
-  takeKeys(root, (key, event) => {
-    const which = LOOKS.findIndex((look) => look.key === key);
-    const ways = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] };
-    if (event.shiftKey && ways[key]) nudge(...ways[key]);
-    else if (["ArrowRight", " ", "Enter"].includes(key)) event.repeat || go("next", event);
-    else if (key === "ArrowLeft") go("previous", event);
-    else if (zoomKey(key, viewport)) return true;
-    else if (event.repeat) return true;
-    else if (which >= 0) { current = which; update(); }
-    else if (key === "a") sayAbsent(current);
-    else if (key === "x") sayNone();
-    else if (key === "Delete" || key === "Backspace") clear(last());
-    else if (key === "u" || key === "undo") undo();
-    else if (key === "g") go("open", event);
-    else return false;
-    return true;
+  takeKeys(root, {
+    go, undo, viewport,
+    first: (key, event) => {
+      const ways = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] };
+      if (!event.shiftKey || !ways[key]) return false;
+      nudge(...ways[key]);
+      return true;
+    },
+    own: (key) => {
+      const which = LOOKS.findIndex((look) => look.key === key);
+      if (which >= 0) { current = which; update(); }
+      else if (key === "a") sayAbsent(current);
+      else if (key === "x") sayNone();
+      else if (key === "Delete" || key === "Backspace") clear(last());
+      else return false;
+      return true;
+    },
   });
 
   function update() {
@@ -192,10 +177,7 @@ function render({ model, el }) {
   }
 
   update();
-  return () => {
-    link.close();
-    viewport.close();
-  };
+  return endBoth(link, viewport);
 }
 
 export default { render };

@@ -95,15 +95,12 @@ function render({ model, el }) {
   const go = (does, event) => {
     if (!link.ready) return;
     asked = event?.timeStamp ?? performance.now();
-    const place = link.position;
-    link.step(does);
     if (does === "next") {
-      const answer = link.answers[place];
-      link.done += 1 - answer[2];
-      link.answers[place] = [answer[0], answer[1], 1];
-      link.position = Math.min(place + 1, link.places - 1);
-    } else if (does === "previous") link.position = Math.max(place - 1, 0);
-    link.fetch();
+      const [bits, cannot, done] = link.answers[link.position];
+      link.done += 1 - done;
+      link.answers[link.position] = [bits, cannot, 1];
+    }
+    link.move(does);
     update();
   };
   const undo = () => link.ready && link.step("undo");
@@ -138,47 +135,38 @@ function render({ model, el }) {
   const scale = make("span", { className: "plm-scale", title: "Colours of the map, from low to high" });
   scale.style.background = `linear-gradient(to right, ${[0, 51, 102, 153, 204, 255]
     .map((value) => `rgb(${[0, 1, 2].map((channel) => colours.getUint8(3 * value + channel))})`).join(",")})`;
-  const back = makeButton("←", "back", (event) => go("previous", event));
-  const next = makeButton("→", "next", (event) => go("next", event), { className: "plm-next" });
 
   parts.column = make("div", { className: "plm-column" }, ...toggles, cannot);
   const main = make("div", { className: "plm-main" }, parts.stage, parts.column);
   if (picture) main.append(picture.host);
   const explaining = picture ? [makeButton("k", "key", explain, { className: "plm-explain", title: "Where the regions are" })] : [];
-  root.append(
-    parts.header,
-    main,
-    make(
-      "div",
-      { className: "plw-row" },
-      make("span", { className: "plm-views" }, ...views),
-      make("label", {}, slider, scale),
-      makeZoom(() => viewport, parts),
-      ...explaining,
-      make("span", { className: "plw-push" }, back, makeButton("u", "undo", undo), next),
-    ),
-    make("div", {
-      className: "plw-help",
-      textContent: "Mark every region that the map lights up; none is an answer too. Space or → keeps the face as marked; G: next face without an answer; ↑ ↓: opacity; wheel: zoom.",
-    }),
+  const { back, foot } = makeFoot(
+    [make("span", { className: "plm-views" }, ...views), make("label", {}, slider, scale), ...explaining],
+    makeZoom(() => viewport, parts),
+    {
+      go, undo, kind: "plm",
+      help: "Mark every region that the map lights up; none is an answer too. Space or → keeps the face as marked; G: next face without an answer; ↑ ↓: opacity; wheel: zoom.",
+    },
   );
+  root.append(parts.header, main, ...foot);
 
-  takeKeys(root, (key, event) => {
-    const region = keys.indexOf(key);
-    if (["ArrowRight", " ", "Enter"].includes(key)) event.repeat || go("next", event);
-    else if (key === "ArrowLeft") go("previous", event);
-    else if (key === "ArrowUp") fade(0.1);
-    else if (key === "ArrowDown") fade(-0.1);
-    else if (zoomKey(key, viewport)) return true;
-    else if (event.repeat) return true;
-    else if (region >= 0) toggle(region);
-    else if (key === "j") judge();
-    else if (key === "u" || key === "undo") undo();
-    else if (key === "g") go("open", event);
-    else if (key === "k") explain();
-    else if (["1", "2", "3"].includes(key)) look(Number(key) - 1);
-    else return false;
-    return true;
+  takeKeys(root, {
+    go, undo, viewport,
+    first: (key) => {
+      if (key === "ArrowUp") fade(0.1);
+      else if (key === "ArrowDown") fade(-0.1);
+      else return false;
+      return true;
+    },
+    own: (key) => {
+      const region = keys.indexOf(key);
+      if (region >= 0) toggle(region);
+      else if (key === "j") judge();
+      else if (key === "k") explain();
+      else if (["1", "2", "3"].includes(key)) look(Number(key) - 1);
+      else return false;
+      return true;
+    },
   });
 
   function update() {
@@ -198,10 +186,7 @@ function render({ model, el }) {
   }
 
   update();
-  return () => {
-    link.close();
-    viewport.close();
-  };
+  return endBoth(link, viewport);
 }
 
 export default { render };

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 import traitlets
 
-from painlib.face_store import FaceStore
 from painlib.faults import PainlibError
 from painlib.regions import DEFINITIONS, REGION_COLUMNS, REGIONS, find_picture
 from painlib.widgets.marking import MarkingSession
-from painlib.widgets.step_widget import StepWidget, encode_jpeg, read_assets
+from painlib.widgets.shown_faces import Images, read_jpegs
+from painlib.widgets.step_widget import StepWidget, read_assets
 
 # A letter of each name; 1 2 3 (views), + - 0 (zoom), u (undo), j, g, k and the arrows have other work.
 KEYS = {
@@ -33,7 +33,6 @@ KEYS = {
     "under body": "y",
     "others": "o",
 }
-Images = Callable[[np.ndarray], Sequence[np.ndarray]] | FaceStore
 
 
 class Maps(Protocol):
@@ -99,10 +98,7 @@ class MarkRegions(StepWidget):
 
     def _read_items(self, places: list[int]) -> list[tuple[dict[str, Any], list[bytes]]]:
         rows = self._session.rows[places]
-        if isinstance(self._images, FaceStore):
-            jpegs = [jpeg.content for jpeg in self._images.read_jpegs(rows)]
-        else:
-            jpegs = [encode_jpeg(image) for image in self._images(rows)]
+        jpegs = read_jpegs(self._images, rows)
         if self._read_maps is None:
             return [({}, [jpeg]) for jpeg in jpegs]
         maps = np.rint(255 * np.clip(np.asarray(self._read_maps(rows), np.float32), 0, 1)).astype(np.uint8)

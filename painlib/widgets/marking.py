@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from painlib.cohort_file import is_name
-from painlib.faults import Faults, PainlibError
+from painlib.faults import PainlibError
 from painlib.regions import MARK_COLUMNS, REGION_COLUMNS, REGIONS, read_marks, write_marks
+from painlib.widgets.shown_faces import FACE, find_own_path, list_faults, order_faces, tell_time
 from painlib.widgets.steps import Session, Step
-
-FACE = ["recording", "camera", "frame"]
 
 
 class Mark(NamedTuple):
@@ -50,11 +46,13 @@ class MarkingSession(Session[Mark]):
     ) -> None:
         self.annotator = annotator
         self.started_from = "blind" if proposals is None else "proposals"
-        self.path = find_marks_path(folder, annotator)
-        _check_sample(sample, proposals)
-        places = np.flatnonzero(~sample.duplicated(FACE).to_numpy())
-        own = int.from_bytes(hashlib.sha256(annotator.encode()).digest()[:8], "big")
-        places = np.random.default_rng([seed, own]).permutation(places)
+        self.path = find_own_path(folder, annotator)
+        faults = list_faults(sample)
+        shape = (len(sample), len(REGIONS))
+        if proposals is not None and np.shape(proposals) != shape:
+            faults.add(f"Expected proposals of the shape {shape}, got {np.shape(proposals)}.")
+        faults.raise_if_any("The faces cannot be marked")
+        places = order_faces(sample, annotator, seed)
         super().__init__(len(places), clock)
         chosen = sample.iloc[places]
         self.rows = chosen["row"].to_numpy(np.int64)
@@ -87,7 +85,7 @@ class MarkingSession(Session[Mark]):
     def go_on(self, place: int) -> None:
         """Let a face stand as it is marked, and show the next."""
         if not self.is_done(place):
-            self.put(place, self.answer(place)._replace(marked_at=_now()))
+            self.put(place, self.answer(place)._replace(marked_at=tell_time()))
         self.move(place + 1)
 
     def to_table(self) -> pd.DataFrame:
@@ -109,7 +107,7 @@ class MarkingSession(Session[Mark]):
 
     def _keep_time(self, before: Mark) -> str:
         """A face that was done stays so when it is mended, with the time of the mending."""
-        return _now() if before.marked_at else ""
+        return tell_time() if before.marked_at else ""
 
     def _take_up(self) -> pd.DataFrame:
         """Take the marks that are on disk; returns the rows of faces that are not of this sample."""
@@ -134,39 +132,3 @@ class MarkingSession(Session[Mark]):
         done = sorted((mark.marked_at, place) for place, mark in self.answers.items() if mark.marked_at)
         self._history = [Step(place, self.answers[place]._replace(marked_at="")) for _, place in done]
         return marks[~known].reset_index(drop=True)
-
-
-def find_marks_path(folder: str | Path, annotator: str) -> Path:
-    """Where an annotator's marks stand; `PainlibError` where the name is none for a file, or one that is
-    there differs from it only in capitals.
-    """
-    if not isinstance(annotator, str) or not is_name(annotator):
-        raise PainlibError(
-            "Expected an annotator's name of letters, digits, '.', '_', '-' and inner blanks, got "
-            f"{annotator!r}. It names the file of the marks; initials do."
-        )
-    path = Path(folder) / f"{annotator}.csv"
-    for other in sorted(path.parent.glob("*.csv")):
-        if other.name != path.name and other.name.lower() == path.name.lower():
-            raise PainlibError(
-                f"Expected annotators whose names differ by more than capitals, got '{annotator}' beside "
-                f"'{other.stem}': {other}. Write the name as before, or take another."
-            )
-    return path
-
-
-def _check_sample(sample: pd.DataFrame, proposals: np.ndarray | None) -> None:
-    faults = Faults()
-    for name in ("row", *FACE):
-        if name not in sample:
-            faults.add(f"Expected the column `{name}` in the sample; got {', '.join(sample.columns)}.")
-    if sample.empty:
-        faults.add("Expected at least one face in the sample, got none.")
-    shape = (len(sample), len(REGIONS))
-    if proposals is not None and np.shape(proposals) != shape:
-        faults.add(f"Expected proposals of the shape {shape}, got {np.shape(proposals)}.")
-    faults.raise_if_any("The faces cannot be marked")
-
-
-def _now() -> str:
-    return datetime.now().astimezone().isoformat(timespec="milliseconds")

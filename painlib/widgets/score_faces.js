@@ -68,10 +68,7 @@ function render({ model, el }) {
   const go = (does, event) => {
     if (!link.ready) return;
     asked = event?.timeStamp ?? performance.now();
-    link.step(does);
-    if (does === "next") link.position = Math.min(link.position + 1, link.places - 1);
-    if (does === "previous") link.position = Math.max(link.position - 1, 0);
-    link.fetch();
+    link.move(does);
     update();
   };
   const undo = () => {
@@ -104,41 +101,34 @@ function render({ model, el }) {
   const meaning = make("span");
   const out = makeButton("b", "blurry: out", reject, { className: "pls-out", title: "The face cannot be scored at all" });
   const told = make("span", { className: "pls-told" });
-  const back = makeButton("←", "back", (event) => go("previous", event));
-  const next = makeButton("→", "next", (event) => go("next", event), { className: "pls-next" });
+  const { back, foot } = makeFoot([out], makeZoom(() => viewport, parts, "f"), {
+    go, undo, kind: "pls",
+    help: "0 1 2 score the framed unit, J: it cannot be judged; its letter or ↑ ↓ choose another. Space or →: next face; G: next open face; wheel: zoom; drag: move.",
+  });
   root.append(
     parts.header,
     make("div", { className: "pls-main" }, parts.stage, panel),
     make("div", { className: "pls-meaning" }, meaning, told),
-    make(
-      "div",
-      { className: "plw-row" },
-      out,
-      makeZoom(() => viewport, parts, "f"),
-      make("span", { className: "plw-push" }, back, makeButton("u", "undo", undo), next),
-    ),
-    make("div", {
-      className: "plw-help",
-      textContent: "0 1 2 score the framed unit, J: it cannot be judged; its letter or ↑ ↓ choose another. Space or →: next face; G: next open face; wheel: zoom; drag: move.",
-    }),
+    ...foot,
   );
 
-  takeKeys(root, (key, event) => {
-    const unit = keys.indexOf(key);
-    if (["ArrowRight", " ", "Enter"].includes(key)) event.repeat || go("next", event);
-    else if (key === "ArrowLeft") go("previous", event);
-    else if (key === "ArrowUp") choose(current - 1);
-    else if (key === "ArrowDown") choose(current + 1);
-    else if (zoomKey(key, viewport, "f")) return true;
-    else if (event.repeat) return true;
-    else if (["0", "1", "2"].includes(key)) score(current, Number(key));
-    else if (key === "j") score(current, CANNOT);
-    else if (unit >= 0) choose(unit);
-    else if (key === "b") reject();
-    else if (key === "u" || key === "undo") undo();
-    else if (key === "g") go("open", event);
-    else return false;
-    return true;
+  takeKeys(root, {
+    go, undo, viewport, fit: "f",
+    first: (key) => {
+      if (key === "ArrowUp") choose(current - 1);
+      else if (key === "ArrowDown") choose(current + 1);
+      else return false;
+      return true;
+    },
+    own: (key) => {
+      const unit = keys.indexOf(key);
+      if (["0", "1", "2"].includes(key)) score(current, Number(key));
+      else if (key === "j") score(current, CANNOT);
+      else if (unit >= 0) choose(unit);
+      else if (key === "b") reject();
+      else return false;
+      return true;
+    },
   });
 
   function update() {
@@ -165,10 +155,7 @@ function render({ model, el }) {
   }
 
   update();
-  return () => {
-    link.close();
-    viewport.close();
-  };
+  return endBoth(link, viewport);
 }
 
 export default { render };

@@ -8,11 +8,10 @@ from typing import Any
 import pandas as pd
 import traitlets
 
-from painlib.face_store import FaceStore
 from painlib.grimace import DEFINITIONS, DEGREE_WORDS, UNIT_NAMES, UNITS, find_reference_picture
-from painlib.widgets.mark_regions import Images
 from painlib.widgets.scoring import ScoringSession
-from painlib.widgets.step_widget import StepWidget, encode_jpeg, read_assets
+from painlib.widgets.shown_faces import Images, read_jpegs
+from painlib.widgets.step_widget import StepWidget, read_assets
 
 # The letter that chooses a unit; 0 1 2 and j score it; b, f, g, u and the arrows have other work.
 UNIT_KEYS = dict(zip(UNITS, "oncew", strict=True))
@@ -65,10 +64,7 @@ class ScoreFaces(StepWidget):
         return [list(said.units), int(said.rejected), int(self._session.is_done(place))]
 
     def _read_items(self, places: list[int]) -> list[tuple[dict[str, Any], list[bytes]]]:
-        rows = self._session.rows[places]
-        if isinstance(self._images, FaceStore):
-            return [({}, [jpeg.content]) for jpeg in self._images.read_jpegs(rows)]
-        return [({}, [encode_jpeg(image)]) for image in self._images(rows)]
+        return [({}, [jpeg]) for jpeg in read_jpegs(self._images, self._session.rows[places])]
 
 
 def score_faces(

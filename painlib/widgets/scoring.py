@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from painlib.faults import Faults, PainlibError
+from painlib.faults import PainlibError
 from painlib.grimace import (
     CANNOT_JUDGE,
     DEGREES,
-    FACE,
     FILE_COLUMNS,
     UNITS,
     read_own_scores,
     write_own_scores,
 )
-from painlib.widgets.marking import find_marks_path
+from painlib.widgets.shown_faces import FACE, find_own_path, list_faults, order_faces, tell_time
 from painlib.widgets.steps import Session, Step
 
 NONE: tuple[int | None, ...] = (None,) * len(UNITS)
@@ -55,14 +52,12 @@ class ScoringSession(Session[Score]):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.rater = rater
-        self.path = find_marks_path(folder, rater)
-        _check_sample(sample)
-        places = np.flatnonzero(~sample.duplicated(list(FACE)).to_numpy())
-        own = int.from_bytes(hashlib.sha256(rater.encode()).digest()[:8], "big")
-        chosen = sample.iloc[np.random.default_rng([seed, own]).permutation(places)]
+        self.path = find_own_path(folder, rater)
+        list_faults(sample).raise_if_any("The faces cannot be scored")
+        chosen = sample.iloc[order_faces(sample, rater, seed)]
         super().__init__(len(chosen), clock)
         self.rows = chosen["row"].to_numpy(np.int64)
-        self._faces = list(chosen[list(FACE)].itertuples(index=False, name=None))
+        self._faces = list(chosen[FACE].itertuples(index=False, name=None))
         self._others = self._take_up()
         self.move(self.find_open())
 
@@ -79,18 +74,18 @@ class ScoringSession(Session[Score]):
             raise ValueError(f"expected 0, 1, 2 or -1, got {value}")
         units = list(self.answer(place).units)
         units[range(len(UNITS))[unit]] = value
-        self.put(place, Score(tuple(units), False, "" if None in units else _now()))
+        self.put(place, Score(tuple(units), False, "" if None in units else tell_time()))
 
     def reject(self, place: int) -> None:
         """Say that a face is out, too blurry to be scored (its scores go), or that it is not."""
         before = self.answer(place)
-        self.put(place, Score() if before.rejected else Score(NONE, True, _now()))
+        self.put(place, Score() if before.rejected else Score(NONE, True, tell_time()))
 
     def go_on(self, place: int) -> None:
         """Show the next face; one that lacks nothing but was opened again by undo is finished with it."""
         before = self.answer(place)
         if not before.scored_at and None not in before.units:
-            self.put(place, before._replace(scored_at=_now()))
+            self.put(place, before._replace(scored_at=tell_time()))
         self.move(place + 1)
 
     def to_table(self) -> pd.DataFrame:
@@ -120,7 +115,7 @@ class ScoringSession(Session[Score]):
                 "Take another name or another folder, so that the two stay apart."
             )
         place_of = {face: place for place, face in enumerate(self._faces)}
-        faces = list(scores[list(FACE)].itertuples(index=False, name=None))
+        faces = list(scores[FACE].itertuples(index=False, name=None))
         known = np.array([face in place_of for face in faces], bool)
         for face, row in zip(faces, scores.to_dict("records"), strict=True):
             if face in place_of:
@@ -134,17 +129,3 @@ class ScoringSession(Session[Score]):
             self._history.append(Step(place, said._replace(rejected=False, scored_at="")))
         others = scores[~known].reset_index(drop=True)
         return others.assign(rejected=others["rejected"].astype(int))
-
-
-def _check_sample(sample: pd.DataFrame) -> None:
-    faults = Faults()
-    for name in ("row", *FACE):
-        if name not in sample:
-            faults.add(f"Expected the column `{name}` in the sample; got {', '.join(sample.columns)}.")
-    if sample.empty:
-        faults.add("Expected at least one face in the sample, got none.")
-    faults.raise_if_any("The faces cannot be scored")
-
-
-def _now() -> str:
-    return datetime.now().astimezone().isoformat(timespec="milliseconds")
