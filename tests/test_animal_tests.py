@@ -114,6 +114,23 @@ def test_friedman_says_why_it_was_not_run(table, told):
     assert told in row["note"]
 
 
+def test_friedman_does_not_rank_what_differs_by_rounding_alone():
+    # Means of equal values, over other numbers of them, differ in their last digits.
+    level = (0.1, 0.1, 0.2, 0.7, 0.3)
+    same = pd.DataFrame([[np.mean([value] * n) for n in (3, 7, 10)] for value in level])
+    assert (np.ptp(same.to_numpy(), axis=1) > 0).any()
+    assert "no animal's values differ" in stats.compute_friedman(same)["note"]
+    tied = [(1.0, 2.0, 2.0), (1.0, 1.0, 3.0), (2.0, 1.0, 2.0), (3.0, 1.0, 2.0)]
+    noisy = [[value * (1 + 1e-15 * place) for place, value in enumerate(row)] for row in tied]
+    for scale in (1.0, 1e4):
+        row = stats.compute_friedman(scale * pd.DataFrame(noisy))
+        by_scipy = scipy_stats.friedmanchisquare(*np.transpose(tied))
+        assert (row["statistic"], row["p"]) == (
+            pytest.approx(by_scipy.statistic),
+            pytest.approx(by_scipy.pvalue),
+        )
+
+
 # Treatment and time
 
 

@@ -140,25 +140,41 @@ def test_a_finished_run_is_not_run_again(lab):
     assert before == {path: path.stat().st_mtime_ns for path in before}
 
 
+def papermill(folder: Path, notebook: str, section: str) -> None:
+    """One notebook by plain papermill, told what the parameter file says."""
+    shared = {name: value for name, value in SETTINGS.items() if not isinstance(value, dict)}
+    YAML(typ="safe").dump({**shared, **SETTINGS.get(section, {})}, folder / "given.yaml")
+    source = str(ROOT / "notebooks" / f"{notebook}.ipynb")
+    subprocess.run(
+        [sys.executable, "-m", "papermill", source, "done.ipynb", "-f", "given.yaml", "-k", "python3"],
+        cwd=folder, check=True, capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+
+
+def assert_same_results(folder: Path, lab: Path) -> None:
+    tables = ("predictions/minutes.csv", "statistics/tests.csv", "training/held_out_animals.csv")
+    for name in (*tables, "gradcam/cascade.csv", "gradcam/evidence_recordings.csv", "regions/tests.csv"):
+        assert (folder / "out" / name).read_bytes() == (lab / "out" / name).read_bytes(), name
+    for blob in (lab / "out" / "faces").glob("*.jpgs"):
+        assert (folder / "out" / "faces" / blob.name).read_bytes() == blob.read_bytes()
+
+
 def test_papermill_alone_gives_the_same_statistics(lab, tmp_path):
     copy_lab(lab, tmp_path)
     tests = tmp_path / "out" / "statistics" / "tests.csv"
     expected = tests.read_bytes()
     shutil.rmtree(tests.parent)
-    given = {**SETTINGS["statistics"], "cohort": "cohort/cohort.csv", "workdir": "out", "seed": 3}
-    command = [
-        sys.executable,
-        "-m",
-        "papermill",
-        str(ROOT / "notebooks" / "04_statistics.ipynb"),
-        "done.ipynb",
-    ]
-    YAML(typ="safe").dump(given, tmp_path / "given.yaml")
-    subprocess.run(
-        [*command, "-f", "given.yaml", "-k", "python3"],
-        cwd=tmp_path, check=True, capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
+    papermill(tmp_path, "04_statistics", "statistics")
     assert tests.read_bytes() == expected
+
+
+@pytest.mark.verify
+def test_every_notebook_by_papermill_alone_gives_what_the_run_gives(lab, tmp_path):
+    copy_lab(lab, tmp_path, with_results=False)
+    for stage in STAGES_OF_ALL:
+        if stage.notebook in STAGES:
+            papermill(tmp_path, stage.notebook, stage.name)
+    assert_same_results(tmp_path, lab)
 
 
 def test_groups_in_a_sealed_key_give_the_same_tests_and_stay_sealed_until_then(lab, tmp_path):
@@ -203,9 +219,5 @@ def test_a_run_killed_in_every_stage_ends_with_the_same_result(lab, tmp_path):
         assert not json.loads(record.read_text())["finished"], f"{stage} was too quick to be killed"
     code, said = run(params)
     assert code == 0, said
-    tables = ("predictions/minutes.csv", "statistics/tests.csv", "training/held_out_animals.csv")
-    for name in (*tables, "gradcam/cascade.csv", "gradcam/evidence_recordings.csv", "regions/tests.csv"):
-        assert (tmp_path / "out" / name).read_bytes() == (lab / "out" / name).read_bytes(), name
-    for blob in (lab / "out" / "faces").glob("*.jpgs"):
-        assert (tmp_path / "out" / "faces" / blob.name).read_bytes() == blob.read_bytes()
+    assert_same_results(tmp_path, lab)
     assert not list((tmp_path / "out").rglob("*.part-*"))

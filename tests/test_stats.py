@@ -500,6 +500,25 @@ def test_an_assay_compares_after_before_and_coverage_apart():
     assert result.description.groupby("measure")["n"].agg(list).tolist() == [[3, 3]] * 4
 
 
+def test_minutes_that_were_not_filmed_or_have_no_value_are_said_beside_every_number():
+    minutes = make_minutes({"drug": [0.5, 0.6, 0.7], "vehicle": [0.1, 0.2, 0.4]})
+    whole = run(minutes, ["drug", "vehicle"], "vehicle")
+    assert "min of this window" not in whole.post.sentence
+    assert (whole.post.table["note"] == "").all()
+    none = run(minutes, ["drug", "vehicle"], "vehicle", window_end_min=30)
+    assert none.post.sentence.endswith("Every animal has 3 of the 30 min of this window.")
+    assert none.post.table["note"].str.contains("every animal has 3 of the 30 min of this window").all()
+    assert "3 of the 30 min" in none.coverage.sentence
+    # One animal filmed for a minute, one without a face in one: the second is short of a value, not of film.
+    short = minutes[(minutes["subject"] != "drug_1") | (minutes["minute"] == 0)].copy()
+    lost = (short["subject"] == "vehicle_2") & (short["minute"] == 1)
+    short.loc[lost, ["pain_probability", "n_evaluated"]] = [float("nan"), 0]
+    told = run(short, ["drug", "vehicle"], "vehicle")
+    expected = "less than the whole window in 2 of 6 recordings: drug_1 1 of 3 min, vehicle_2 2 of 3 min"
+    assert expected in told.post.table["note"].iloc[0]
+    assert "in 1 of 6 recordings: drug_1 1 of 3 min" in told.coverage.table["note"].iloc[0]
+
+
 def test_an_assay_that_was_not_filmed_before_says_so():
     result = run(make_minutes({"drug": [0.5, 0.6], "vehicle": [0.1, 0.2]}), ["drug", "vehicle"], "vehicle")
     assert result.pre.table.empty

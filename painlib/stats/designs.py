@@ -86,6 +86,26 @@ def note_outside(tables: Sequence[pd.DataFrame]) -> str:
     return f"Outside what the model knows, not to be believed: {len(names)} of {n} animals ({some})"
 
 
+def note_minutes(values: pd.DataFrame, groups: Sequence[str], column: str = "mean_of_minutes") -> str:
+    """What the animals that are tested lack of the window, in words, or "": minutes not filmed or without a
+    value weigh on nothing else, so they are said beside every number."""
+    used = values[values["treatment"].isin(list(groups)) & ~values["trained_on"] & values[column].notna()]
+    if "n_minutes" not in used:
+        return ""
+    asked = used[["n_minutes", "n_minutes_nan", "n_minutes_absent"]].sum(axis=1)
+    has = asked - used["n_minutes_absent"] if column == "coverage" else used["n_minutes"]
+    short = used.assign(has=has.astype(int), asked=asked.astype(int))[has < asked]
+    if short.empty:
+        return ""
+    if len(short) == len(used) and short["has"].nunique() == 1:
+        return f"every animal has {short['has'].iloc[0]} of the {short['asked'].iloc[0]} min of this window"
+    first = short.sort_values(["has", "subject"], kind="stable").head(6)
+    told = [f"{row.subject} {row.has} of {row.asked} min" for row in first.itertuples()]
+    more = f" and {len(short) - len(first)} more" if len(short) > len(first) else ""
+    n = used["recording"].nunique()
+    return f"less than the whole window in {len(short)} of {n} recordings: {', '.join(told)}{more}"
+
+
 def check_groups(values: pd.DataFrame, groups: Sequence[str], control: str | None = None) -> None:
     """Raise `PainlibError` for a group named twice or without animals, and a control that is no group."""
     faults = Faults()

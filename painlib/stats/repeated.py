@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 import pingouin
 
-from painlib.stats.comparisons import Row
+from painlib.stats.comparisons import Row, varies
 from painlib.stats.wording import FRIEDMAN, NOT_RUN, OURS
 
 MIN_CONDITIONS = 3
 MIN_ANIMALS = 3  # pingouin asks for as many
+DIGITS = 12  # after the point, of values over the largest: what differs by less is equal
 
 
 def compute_friedman(values: pd.DataFrame, name: str = "conditions") -> Row:
@@ -27,7 +28,9 @@ def compute_friedman(values: pd.DataFrame, name: str = "conditions") -> Row:
     left_out = f"left out, not in every one of the {name}: {', '.join(missing)}" if missing else ""
     if reason := _why_not_run(complete, name):
         return {**row, "note": "; ".join(filter(None, (NOT_RUN + reason, left_out)))}
-    found = pingouin.friedman(complete.reset_index(drop=True)).iloc[0]
+    # Means of equal values differ in their last digits: ranks must not.
+    scaled = (complete / np.abs(complete.to_numpy(dtype=float)).max()).round(DIGITS)
+    found = pingouin.friedman(scaled.reset_index(drop=True)).iloc[0]
     row |= {"statistic": found["Q"], "df": found["ddof1"], "p": found["p_unc"]}
     return {**row, "effect_size_name": "Kendall W", "effect_size": found["W"], "note": left_out}
 
@@ -40,6 +43,6 @@ def _why_not_run(complete: pd.DataFrame, name: str) -> str:
             f"it needs at least {MIN_ANIMALS} animals with a value in every one of the {name}, got "
             f"{len(complete)}"
         )
-    if not (np.ptp(complete.to_numpy(dtype=float), axis=1) > 0).any():
+    if not any(varies(values) for values in complete.to_numpy(dtype=float)):
         return "no animal's values differ"
     return ""
