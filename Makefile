@@ -5,10 +5,13 @@ PARAMS ?= params/demo.yaml
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test verify lab lint lock clean
+.PHONY: demo bench test verify lab lint lock clean
 
 demo: $(READY)
 	$(BIN)/painlib demo $(PARAMS)
+
+bench: $(READY)
+	$(BIN)/painlib bench
 
 test: $(READY) lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
@@ -21,7 +24,7 @@ lint: $(READY)
 	$(BIN)/codespell painlib tests notebooks params README.md CHANGELOG.md
 
 verify: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m verify -n logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder --durations=0
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m verify -n logical --maxprocesses 4 --dist worksteal --durations=0
 
 lab: $(READY)
 	$(BIN)/jupyter lab --notebook-dir=.

@@ -5,14 +5,16 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import cv2
 import numpy as np
 import torch
 
+Batch = TypeVar("Batch")
 # A shorter last batch joins the one before it: batch normalisation over a few faces is noise.
 SMALLEST_BATCH_SHARE = 0.25
 
@@ -76,6 +78,25 @@ def warp_faces(images: np.ndarray, angle_deg: np.ndarray, mirrored: np.ndarray) 
     return warped
 
 
+class HostFaces:
+    """Training faces of `inputs` (n, px, px, 3) uint8, warped by OpenCV on the processor, for any device.
+
+    `workers` threads work ahead; 0 makes each batch when it is asked for.
+    """
+
+    augmentation = "opencv"
+
+    def __init__(
+        self, inputs: np.ndarray, labels: np.ndarray, device: torch.device, workers: int = 0
+    ) -> None:
+        self._inputs, self._labels, self._device, self._workers = inputs, labels, device, workers
+
+    def load(self, draw: EpochDraw, batches: list[slice]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Images (n, 3, px, px) uint8 and labels (n,) on the device, batch by batch in order."""
+        for images, answers in load_batches(self._inputs, self._labels, draw, batches, self._workers):
+            yield images.to(self._device), answers.to(self._device)
+
+
 def load_batches(
     inputs: np.ndarray, labels: np.ndarray, draw: EpochDraw, batches: list[slice], workers: int = 0
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
@@ -89,6 +110,22 @@ def load_batches(
         # Height, width, colour is what channels_last is in memory: permuting copies nothing.
         return torch.from_numpy(images).permute(0, 3, 1, 2), torch.from_numpy(labels[draw.rows[batch]]).long()
 
+    return _work_ahead(load, batches, workers)
+
+
+def read_batches(
+    inputs: np.ndarray, draw: EpochDraw, batches: list[slice], workers: int = 0
+) -> Iterator[np.ndarray]:
+    """The faces (n, px, px, 3) as they are stored, batch by batch in order; `workers` as above."""
+    return _work_ahead(lambda batch: np.ascontiguousarray(inputs[draw.rows[batch]]), batches, workers)
+
+
+def count_workers(device: torch.device) -> int:
+    """None beside a CPU that is busy training; one thread of warping would starve a GPU."""
+    return 0 if device.type == "cpu" else min(8, os.cpu_count() or 1)
+
+
+def _work_ahead(load: Callable[[slice], Batch], batches: list[slice], workers: int) -> Iterator[Batch]:
     if workers == 0:
         yield from map(load, batches)
         return
@@ -99,8 +136,3 @@ def load_batches(
             ahead.append(pool.submit(load, batch))
         while ahead:
             yield ahead.popleft().result()
-
-
-def count_workers(device: torch.device) -> int:
-    """None beside a CPU that is busy training; one thread of warping would starve a GPU."""
-    return 0 if device.type == "cpu" else min(8, os.cpu_count() or 1)

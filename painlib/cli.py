@@ -1,4 +1,4 @@
-"""The command `painlib`: run, check, status, score, demo.
+"""The command `painlib`: run, check, status, score, demo, bench.
 
 Exit codes: 0 all well, 1 faults, 2 usage, 130 stopped.
 """
@@ -82,6 +82,11 @@ def build_parser() -> argparse.ArgumentParser:
     demo.add_argument("parameters", metavar="PARAMS", type=Path, nargs="?", default=DEMO_PARAMETERS)
     _add_stage_options(demo)
     demo.set_defaults(act=demo_command)
+
+    bench = commands.add_parser("bench", help="measure this machine: every stage against the published chain")
+    bench.add_argument("--long", action="store_true", help="longer clips and more faces: hours, not minutes")
+    bench.add_argument("--out", metavar="FOLDER", type=Path, default=Path("runs/bench"), help="runs/bench")
+    bench.set_defaults(act=bench_command)
     return parser
 
 
@@ -137,8 +142,10 @@ def score_command(options: argparse.Namespace) -> int:
         sights=options.overlay is not None,
     )
     rows, faults = score_files(scorer, options.files, options.overlay)
+    if not rows:
+        faults.raise_if_any("No file could be judged; no scores are written")
     write_scores(rows, scorer, options.out)
-    faults.raise_if_any("Not all files could be judged; the scores of the others are written")
+    faults.raise_if_any("Not all files could be judged; what could is written")
     return 0
 
 
@@ -154,6 +161,19 @@ def demo_command(options: argparse.Namespace) -> int:
     cohort = draw_demonstration(options.parameters)
     _say(f"demonstration: drawn in {format_seconds(time.monotonic() - started)}, {cohort}")
     return run_command(options)
+
+
+def bench_command(options: argparse.Namespace) -> int:
+    """`painlib bench`."""
+    from painlib.workers.threads import one_thread_each
+
+    with one_thread_each():  # read by libraries when they are loaded, so before that
+        from painlib.bench.running import run_bench
+        from painlib.bench.sizes import LONG, SHORT
+
+        print(run_bench(options.out, LONG if options.long else SHORT, _say))
+    print(f"Results: {options.out}", flush=True)
+    return 0
 
 
 def draw_demonstration(parameter_file: Path) -> Path:

@@ -62,8 +62,9 @@ def load_cohort(path: str | Path) -> pd.DataFrame:
 
     All columns of the contract are there and typed: text ("" where empty), `start_s`, `end_s`, `age_weeks`
     float (NaN where empty), `offset_s` and `time_zero_s` float (0 where empty), `part` int (1 where empty).
-    `video` and `pose` are absolute; a URL is kept and not checked. Extra columns are untouched text. Raises
-    one `PainlibError` with every fault: row (the header is row 1), column, expected, got, what to do.
+    `video` and `pose` are absolute; a URL stays as it is, and only its form is checked. Extra columns are
+    untouched text. Raises one `PainlibError` with every fault: row (the header is row 1), column, expected,
+    got, what to do.
     """
     path = Path(path)
     faults = Faults()

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from painlib.cohort_file import is_url
 from painlib.faults import Faults, did_you_mean
+from painlib.places import check_url, is_url
 
 MOST_CAMERAS = 2
 SAME_IN_RECORDING = (
@@ -48,7 +48,10 @@ def _check_files(used: pd.DataFrame, faults: Faults) -> None:
                         f"Row {row}, column `video`: expected {what}, got an empty cell. Name the file, or "
                         "give an `exclude_reason` if there is none."
                     )
-            elif not is_url(name) and not Path(name).is_file():
+            elif is_url(name):
+                if fault := check_url(name):
+                    faults.add(f"Row {row}, column `{column}`: {fault}")
+            elif not Path(name).is_file():
                 faults.add(
                     f"Row {row}, column `{column}`: expected {what}, found none: {name}."
                     f"{_near_file(Path(name))} Paths stand relative to the table."

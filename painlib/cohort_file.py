@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import os
 import re
@@ -12,7 +10,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from painlib.csv_cells import is_number, read_cells
 from painlib.faults import Faults, PainlibError, did_you_mean
+from painlib.places import is_url
 
 REQUIRED = ("recording", "subject", "camera", "video")
 # What an empty cell means: the whole file, no offset, time zero at the recording's start, one file a camera.
@@ -32,7 +32,6 @@ COLUMNS = (
 CHOICES = {"phase": ("pre", "post"), "label": ("no pain", "pain"), "sex": ("male", "female")}
 LONGEST_NAME = 80
 
-_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 _PART = re.compile(r"[1-9]\d*(\.0*)?")
 _NAME = re.compile(r"[\w.\- ]+")
 
@@ -43,35 +42,10 @@ def read_rows(path: str | Path, faults: Faults) -> pd.DataFrame:
     The known columns are all there ("" where the file lacks them), without blanks around their text; other
     columns stay as they are. Faults of the header and of the shape go to `faults`.
     """
-    path = Path(path)
-    lines = _read_lines(path)
-    if not lines or not any(cell.strip() for cell in lines[0]):
-        raise PainlibError(f"Expected a header row with {', '.join(REQUIRED)}, got an empty file: {path}")
-    header = [cell.strip() for cell in lines[0]]
-    for delimiter, name in ((";", "semicolons"), ("\t", "tabs")):
-        if len(header) == 1 and delimiter in header[0]:
-            raise PainlibError(
-                f"Expected a table with commas between the cells, got {name}: {path}. Save it as 'CSV UTF-8 "
-                "(comma delimited)' with a point as decimal sign."
-            )
-    while header and not header[-1]:
-        header.pop()
-    _check_header(header, faults)
-    rows: dict[int, list[str]] = {}
-    for number, cells in enumerate(lines[1:], start=2):
-        if not any(cell.strip() for cell in cells):
-            continue
-        if len(cells) < len(header) or any(cell.strip() for cell in cells[len(header) :]):
-            faults.add(
-                f"Row {number}: expected {len(header)} cells as in the header, got {len(cells)}. Put text "
-                "that has a comma in double quotes."
-            )
-            continue
-        rows[number] = cells[: len(header)]
-    if not rows and not faults:
+    frame = read_cells(path, "the cohort table", REQUIRED, "Correct the key `cohort`.", faults)
+    _check_header(list(frame.columns), faults)
+    if frame.empty and not faults:
         raise PainlibError(f"Expected at least one row below the header, got none: {path}")
-    frame = pd.DataFrame.from_dict(rows, orient="index", columns=header, dtype=object)
-    frame = frame.loc[:, ~frame.columns.duplicated()]
     for name in COLUMNS:
         frame[name] = frame[name].str.strip() if name in frame.columns and len(frame) else ""
     return frame[[*COLUMNS, *(name for name in frame.columns if name not in COLUMNS)]]
@@ -116,11 +90,6 @@ def select_cells(path: str | Path, columns: Sequence[str]) -> list[list[str]]:
     return read_rows(path, Faults())[list(columns)].to_numpy().tolist()
 
 
-def is_url(name: str) -> bool:
-    """Whether `name` has a scheme that fsspec would open, such as s3://."""
-    return re.match(r"[A-Za-z][A-Za-z0-9+.\-]*://", name) is not None
-
-
 def to_absolute(name: str, folder: Path) -> str:
     """`name` as an absolute path (a relative one stands against `folder`); a URL or nothing as it is."""
     return name if not name or is_url(name) else os.path.abspath(folder / name)
@@ -144,34 +113,7 @@ _NAME_RULE = (
 )
 
 
-def _read_lines(path: Path) -> list[list[str]]:
-    if not path.is_file():
-        near = ""
-        if path.parent.is_dir():
-            near = did_you_mean(path.name, [other.name for other in path.parent.glob("*.csv")])
-        raise PainlibError(f"Expected the cohort table, found none: {path}.{near} Correct the key `cohort`.")
-    raw = path.read_bytes()
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise PainlibError(
-            f"Expected text in UTF-8, got another encoding at byte {error.start}: {path}. Save it as 'CSV "
-            "UTF-8'."
-        ) from error
-    if "\0" in text:
-        raise PainlibError(f"Expected a csv text file, got binary data: {path}. Save it as 'CSV UTF-8'.")
-    try:
-        return list(csv.reader(io.StringIO(text, newline=""), strict=True))
-    except csv.Error as error:
-        raise PainlibError(f"Expected a csv file, got one that cannot be split: {path} ({error}).") from error
-
-
 def _check_header(header: list[str], faults: Faults) -> None:
-    for number, name in enumerate(header, start=1):
-        if not name:
-            faults.add(f"Header: column {number} has no name. Name it or remove it.")
-        elif header.index(name) != number - 1:
-            faults.add(f"Header: column `{name}` stands twice. Keep one.")
     lacking = [name for name in COLUMNS if name not in header]
     for name in header:
         near = did_you_mean(name, lacking, cutoff=0.8) if name not in COLUMNS else ""
@@ -186,7 +128,7 @@ def _check_header(header: list[str], faults: Faults) -> None:
 
 
 def _is_number(cell: str) -> bool:
-    return not cell or (_NUMBER.fullmatch(cell) is not None and math.isfinite(float(cell)))
+    return not cell or is_number(cell)
 
 
 def _is_not_negative(cell: str) -> bool:

@@ -14,11 +14,12 @@ from painlib.crop import suggest_crop_px
 from painlib.face_extraction import extract_camera
 from painlib.face_points import Network, ask_network, gather_batches, read_trackers
 from painlib.faults import Faults, PainlibError
+from painlib.fingerprints import fingerprint
 from painlib.pose_files import load_pose_network
 from painlib.progress import report_progress
 from painlib.timeline import load_timelines
 from painlib.video import Frame, probe_video, read_frame
-from painlib.workers import run_spawned, say_done
+from painlib.workers import run_tasks, say_done
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +30,7 @@ SUMMARY_TYPES = {
     "rule_3": int, "n_faces": int, "n_dropped": int, "seconds": float, "resumed": bool,
 }  # fmt: skip
 
-_networks: dict[tuple[str, tuple[str, ...]], Network] = {}  # in a worker: loaded once
+_loaded: tuple[str, Network] | None = None  # in a worker: the network of its last task
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class _Task:
     workdir: Path
     params: Any
     network_path: Path | None
+    network_mark: str
     threshold: float
     crop_px: int
     load_network: Callable[[Path, Sequence[str]], Network]
@@ -53,7 +55,7 @@ def extract_cohort(
     crop_px: int,
     load_network: Callable[[Path, Sequence[str]], Network] = load_pose_network,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """`extract_camera` of every camera of the cohort, `params.workers` at once, each in a process of one
+    """`extract_camera` of every camera of the cohort, `params.workers` at once (`run_tasks`), each in one
     thread.
 
     The network at `network_path` is loaded once a process. What is finished is kept whatever happens to the
@@ -68,13 +70,14 @@ def extract_cohort(
     network_path = None if network_path is None else Path(network_path)
     if network_path is not None and not network_path.exists():
         raise PainlibError(f"Expected a pose network, found nothing: {network_path}. Mend `pose_network`.")
+    mark = _mark_network(network_path, params.point_names) if network_path else ""
     tasks = [
-        _Task(video, Path(workdir), params, network_path, threshold, crop_px, load_network)
+        _Task(video, Path(workdir), params, network_path, mark, threshold, crop_px, load_network)
         for video in videos
     ]
     n_frames = max(sum(_expect_frames(video) for video in videos), 1)
     report_progress(DESCRIPTION, 0, n_frames)
-    results = run_spawned(
+    results = run_tasks(
         _work,
         tasks,
         params.workers,
@@ -161,14 +164,16 @@ def _sample_video(video: CameraVideo, n: int, seed: list[int]) -> Iterator[Frame
         yield read_frame(lines[part].path, number, lines[part])
 
 
-def _work(task: _Task, number: int) -> dict[str, Any]:
+def _work(task: _Task) -> dict[str, Any]:
+    global _loaded
     network = None
     if task.network_path is not None:
-        names = tuple(task.params.point_names)
-        key = (str(task.network_path), names)
-        if key not in _networks:
-            _networks[key] = task.load_network(task.network_path, names)
-        network = _networks[key]
+        if _loaded is None or _loaded[0] != task.network_mark:
+            _loaded = (
+                task.network_mark,
+                task.load_network(task.network_path, tuple(task.params.point_names)),
+            )
+        network = _loaded[1]
     return extract_camera(
         task.video,
         task.workdir,
@@ -176,8 +181,15 @@ def _work(task: _Task, number: int) -> dict[str, Any]:
         network=network,
         threshold=task.threshold,
         crop_px=task.crop_px,
-        on_progress=lambda n_frames: say_done(number, n_frames),
+        on_progress=say_done,
     )
+
+
+def _mark_network(path: Path, point_names: Sequence[str]) -> str:
+    """Other files at the same path are another network: a worker may have lived since the last training."""
+    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+    found = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    return fingerprint("pose network", found, list(point_names))
 
 
 def _expect_frames(video: CameraVideo) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -12,12 +13,12 @@ import numpy as np
 
 from painlib.cohort import CameraVideo
 from painlib.crop import Border, apply_rules, cut_square, find_centres, place_square
+from painlib.engines import choose_precision
 from painlib.face_points import (
     POINT_COLUMNS,
     FindPoints,
     Network,
     Settings,
-    ask_network,
     describe_video,
     gather_batches,
     look_up,
@@ -27,7 +28,9 @@ from painlib.face_points import (
 from painlib.face_store import CameraFiles, empty_index, encode_face, is_blob_whole
 from painlib.faults import PainlibError
 from painlib.fingerprints import fingerprint, fingerprint_file
+from painlib.places import is_url
 from painlib.pose_labels import KEYPOINTS
+from painlib.pose_reading import EngineDiffersError, NetworkReader, report_path, write_report
 from painlib.tables import is_disk_full, read_fingerprint, read_table, write_table, write_whole
 from painlib.timeline import Timeline, load_timelines
 from painlib.video import Frame, read_frames
@@ -74,8 +77,9 @@ def extract_camera(
     `threshold`: likelihood from which a point is seen; `crop_px`: side of the square, px of the original.
     With `pose_source` "tracker" the points come from the cohort's `pose` files, else from `network`. What
     is there with the same fingerprint is not made again; another threshold, side, border rule or quality
-    does not run the network again. Memory does not grow with the length of the video, but for the tables'
-    rows.
+    does not run the network again. A network is checked on the video's frames against plain float32, which
+    takes its place where they differ (`painlib.pose_reading`). Memory does not grow with the length of the
+    video, but for the tables' rows.
 
     Returns recording, subject, camera, n_frames, rule_1 to rule_3 (frames in which it held), n_faces
     (stored), n_dropped (left out at the border), seconds, resumed (all was there already).
@@ -92,14 +96,16 @@ def extract_camera(
         files.index.unlink(missing_ok=True)
         if not pose_there:
             files.pose.unlink(missing_ok=True)
+            report_path(files).unlink(missing_ok=True)
         lines = load_timelines(video.parts)
+        store = partial(_store_faces, video, lines, params, cutting, files, on_progress)
         if pose_there:
-            find_points = look_up(*read_pose(files.pose))
-        elif params.pose_source == "tracker":
-            find_points = look_up(*read_trackers(video, lines, params))
+            pose, index = store(look_up(*read_pose(files.pose)))
+        elif network is None or params.pose_source == "tracker":
+            pose, index = store(look_up(*read_trackers(video, lines, params)))
         else:
-            find_points = ask_network(network, params)
-        pose, index = _store_faces(video, lines, find_points, params, cutting, files, on_progress)
+            pose, index, report = _ask_network(store, network, params)
+            write_report(files, report)
         if not pose_there:
             write_table(pose, files.pose, "pose", pose_mark)
         write_table(index, files.index, "faces", faces_mark)
@@ -108,6 +114,18 @@ def extract_camera(
     summary = _summarise(video, pose, len(index), threshold)
     on_progress(summary["n_frames"])
     return {**summary, "seconds": time.monotonic() - begin, "resumed": resumed}
+
+
+def _ask_network(
+    store: Callable[[FindPoints], tuple[pd.DataFrame, pd.DataFrame]], network: Network, params: Settings
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
+    """The tables and the reader's report; a video in which an engine differs is read again, plainly."""
+    reader = NetworkReader(network, params)
+    try:
+        return *store(reader), reader.report()
+    except EngineDiffersError as difference:
+        reader = NetworkReader(network, params, instead_of=difference.report)
+        return *store(reader), reader.report()
 
 
 def _mark_pose(video: CameraVideo, params: Settings, network: Network | None) -> str:
@@ -124,7 +142,8 @@ def _mark_pose(video: CameraVideo, params: Settings, network: Network | None) ->
     elif network is None:
         raise PainlibError(f"Expected a pose network for `pose_source` '{params.pose_source}', got none.")
     else:
-        sources = [network.fingerprint, params.pose_width, params.pose_height]
+        precision = choose_precision(params.pose_precision, network.device)
+        sources = [network.fingerprint, params.pose_width, params.pose_height, precision, params.pose_follow]
     _check_files([part.path for part in video.parts], "`video`")
     parts = [(fingerprint_file(part.path), part.start_s, part.end_s) for part in video.parts]
     who = (video.recording, video.subject, video.camera, video.offset_s)
@@ -134,11 +153,11 @@ def _mark_pose(video: CameraVideo, params: Settings, network: Network | None) ->
 def _store_faces(
     video: CameraVideo,
     lines: list[Timeline],
-    find_points: FindPoints,
     params: Settings,
     cutting: Cutting,
     files: CameraFiles,
     on_progress: Callable[[int], None],
+    find_points: FindPoints,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Write the blob; returns the tables "pose" and "faces", which are not written yet."""
     stretches = [
@@ -151,7 +170,8 @@ def _store_faces(
     with write_whole(files.blob) as temporary:
         try:
             with open(temporary, "wb") as blob:
-                for batch in gather_batches(read_frames(video.parts, video.offset_s, lines), params):
+                frames = read_frames(video.parts, video.offset_s, lines, params.decoder)
+                for batch in gather_batches(frames, params):
                     numbers.extend(frame.number for frame in batch)
                     times.extend(frame.time_s for frame in batch)
                     points.append(find_points(batch))
@@ -228,5 +248,5 @@ def _summarise(video: CameraVideo, pose: pd.DataFrame, n_faces: int, threshold: 
 
 def _check_files(paths: Sequence[str], column: str) -> None:
     for path in paths:
-        if not Path(path).is_file():
+        if not is_url(path) and not Path(path).is_file():
             raise PainlibError(f"Found no file: {path}. Mend the column {column}, or copy the file there.")

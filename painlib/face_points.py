@@ -9,18 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from painlib.cohort import CameraVideo
 from painlib.crop import Border
 from painlib.faults import PainlibError
+from painlib.places import Place
 from painlib.pose_labels import KEYPOINTS
 from painlib.pose_network import fit_size
 from painlib.tables import read_table
 from painlib.timeline import Timeline
 from painlib.video import Frame
+
+if TYPE_CHECKING:
+    from painlib.engines import Engine
 
 HELD_BYTES = 256 * 2**20  # of decoded frames that wait for the pose network
 POINT_COLUMNS = [f"{point}_{value}" for point in KEYPOINTS for value in ("x", "y", "likelihood")]
@@ -34,9 +38,16 @@ class Network(Protocol):
     """What is asked of a pose network (`painlib.pose.PoseNetwork` is one)."""
 
     fingerprint: str
+    device: str
 
-    def predict(self, images: Sequence[np.ndarray]) -> np.ndarray:
-        """(n_images, 3 points, 3 = x, y, likelihood), px of the images given."""
+    def predict(self, images: Sequence[np.ndarray], precision: str = "float32") -> np.ndarray:
+        """(n_images, 3 points, 3 = x, y, likelihood), px of the images given, by the fastest way."""
+
+    def predict_plainly(self, images: Sequence[np.ndarray]) -> np.ndarray:
+        """The same in plain float32 torch, which `predict` is measured against."""
+
+    def list_engines(self) -> list[Engine]:
+        """What `predict` has used lately."""
 
 
 class Settings(Protocol):
@@ -48,6 +59,9 @@ class Settings(Protocol):
     pose_width: int
     pose_height: int
     pose_batch: int
+    pose_precision: str
+    pose_follow: bool
+    decoder: str
     border: Border
     jpeg_quality: int
 
@@ -73,18 +87,30 @@ def _small_size(frame: Frame, params: Settings) -> tuple[int, int]:
 
 
 def ask_network(network: Network | None, params: Settings) -> FindPoints:
-    """The network's answer on the shrunk frames, scaled back."""
+    """The network's answer in float32 on the shrunk frames, scaled back."""
 
     def find_points(batch: list[Frame]) -> np.ndarray:
         if network is None:
             raise PainlibError("Expected a pose network, got none.")
-        width, height = _small_size(batch[0], params)
-        found = np.array(network.predict([frame.shrunk(width, height) for frame in batch]), np.float64)
-        scale = np.array(batch[0].size) / (width, height)
-        found[..., :2] = (found[..., :2] + 0.5) * scale - 0.5
-        return found
+        images = shrink_frames(batch, params)
+        # For one picture of a size an engine costs more than it saves.
+        ask = network.predict_plainly if len(batch) == 1 else network.predict
+        return scale_points(np.array(ask(images), np.float64), batch[0].size, images[0].shape)
 
     return find_points
+
+
+def shrink_frames(batch: list[Frame], params: Settings) -> list[np.ndarray]:
+    """The frames of a batch as the network sees them, (height, width, 3) uint8 RGB."""
+    width, height = _small_size(batch[0], params)
+    return [frame.shrunk(width, height) for frame in batch]
+
+
+def scale_points(found: np.ndarray, size: tuple[int, int], small: tuple[int, ...]) -> np.ndarray:
+    """Points (n, 3, 3) of shrunk images (shape `small`) in px of the originals (`size`: width, height)."""
+    scale = np.array(size) / (small[1], small[0])
+    found[..., :2] = (found[..., :2] + 0.5) * scale - 0.5
+    return found
 
 
 def look_up(numbers: np.ndarray, points: np.ndarray) -> FindPoints:
@@ -118,14 +144,19 @@ def read_trackers(
     points = []
     for path, tracker in pairs:
         table = read_tracker(tracker, params.point_names, params.individual)
-        if len(table) != n_frames[path]:
-            raise PainlibError(
-                f"Expected one row a frame, got {len(table)} rows in {tracker} for {n_frames[path]} frames "
-                f"in {path}. Track this video again, or mend the column `pose`."
-            )
+        check_tracker_rows(tracker, len(table), path, n_frames[path])
         points.append(table[POINT_COLUMNS].to_numpy(np.float64).reshape(-1, 3, 3))
     together = np.concatenate(points)
     return np.arange(len(together)), together
+
+
+def check_tracker_rows(tracker: str, n_rows: int, video: Place, n_frames: int) -> None:
+    """Raise `PainlibError` where a tracker file has not one row for each frame of its video."""
+    if n_rows != n_frames:
+        raise PainlibError(
+            f"Expected one row a frame, got {n_rows} rows in {tracker} for {n_frames} frames in {video}. "
+            "Track this video again, or mend the column `pose`."
+        )
 
 
 def describe_video(video: CameraVideo) -> str:

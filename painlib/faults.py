@@ -3,11 +3,30 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator
+
+_SECRET = re.compile(
+    r"(?<=://)[^/@\s]+@"  # who, and with what password
+    r"|(?<=[?&])(?P<name>x-(?:amz|goog)-[^=&\s]*|[^=&\s]*(?:signature|token|secret|password|credential)[^=&\s]*|sig)"
+    r"=[^&\s'\")]+",
+    re.IGNORECASE,
+)
+
+
+def hide_secrets(text: str) -> str:
+    """The text with the URLs in it as they may be shown and recorded: without user, password, signatures."""
+    return _SECRET.sub(lambda found: f"{found['name']}=..." if found["name"] else "", text)
 
 
 class PainlibError(ValueError):
-    """A fault a user can mend: the message says what was expected, what was got, where, what to do."""
+    """A fault a user can mend: the message says what was expected, what was got, where, what to do.
+
+    Secrets in URLs are taken out of it.
+    """
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(hide_secrets(str(message)))
 
 
 class Faults:

@@ -10,18 +10,22 @@ from dataclasses import asdict, is_dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
+from painlib.remote import mark_file, open_binary
+
 MIB = 1024 * 1024
 WHOLE_UP_TO = 8 * MIB
 
 
 def fingerprint_file(path: str | Path) -> str:
-    """A file in short: its content's hash; above 8 MiB its size, time of change, first and last MiB."""
-    path = Path(path)
-    stat = path.stat()
-    if stat.st_size <= WHOLE_UP_TO:
-        return f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
-    digest = hashlib.sha256(f"{stat.st_size} {stat.st_mtime_ns} ".encode())
-    with open(path, "rb") as file:
+    """A file or URL in short: its content's hash; above 8 MiB its size, time of change, first and last MiB.
+
+    Of a URL the ETag counts, where the server gives one, instead of the time of change.
+    """
+    size, change = mark_file(path)
+    with open_binary(path, block=MIB) as file:
+        if size <= WHOLE_UP_TO:
+            return f"sha256:{hashlib.sha256(file.read()).hexdigest()}"
+        digest = hashlib.sha256(f"{size} {change} ".encode())
         digest.update(file.read(MIB))
         file.seek(-MIB, os.SEEK_END)
         digest.update(file.read(MIB))

@@ -94,7 +94,8 @@ def fuse_recording(
     `frames`: its rows of the table `frames` (faces judged). `filmed`: for each camera every frame that was
     looked at, with a face or without: columns frame and time_s (the table `pose` has them). A face with a
     reason in `left_out` takes no part. A time point is "not judged" (ours) where all its faces were left out,
-    or where the calibrated probability of what it was called is below `abstain_below` (0.5: never).
+    or where the calibrated probability of what it was called is below `abstain_below` (0.5: never). `inside`
+    is empty, not known, until `Novelty.mark` fills it in.
     """
     times = {camera: table["time_s"].to_numpy() for camera, table in filmed.items()}
     columns = ["p_no_pain", "p_pain", "p_pain_calibrated", "left_out"]
@@ -123,7 +124,7 @@ def fuse_recording(
     fused.insert(1, "minute", find_minutes(fused["time_s"].to_numpy(), recording.time_zero_s))
     fused.insert(0, "subject", recording.subject)
     fused.insert(0, "recording", recording.name)
-    return fused.assign(trained_on=trained_on)
+    return fused.assign(trained_on=trained_on, inside="")
 
 
 def find_minutes(time_s: np.ndarray, time_zero_s: float) -> np.ndarray:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from painlib.cohort_file import to_absolute
 from painlib.params import (
     ConfoundsParams,
     CropParams,
@@ -18,18 +20,20 @@ from painlib.params import (
     StatisticsParams,
     TrainParams,
 )
+from painlib.places import Place, find_place, is_url, to_place
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def stage_inputs(params: StageParams) -> list[Path]:
-    """The files that a stage with these parameters reads, in an order that repeats.
+def stage_inputs(params: StageParams) -> list[Place]:
+    """The files and URLs that a stage with these parameters reads, in an order that repeats.
 
     The cohort table first; then videos, labels, network or tracker files for 01_crop; later the declared
     tables of the stages before, not their records: a stage run anew with the same result makes nothing stale.
     Files that are not there yet are named too where the stage cannot do without them.
     """
+    files: Sequence[Place]
     if isinstance(params, CropParams):
         files = _crop_inputs(params)
     elif isinstance(params, TrainParams):
@@ -40,11 +44,9 @@ def stage_inputs(params: StageParams) -> list[Path]:
     elif isinstance(params, PredictParams):
         files = [*_list_faces(params.workdir), *_list_folder(params.model or params.workdir / "model")]
     elif isinstance(params, StatisticsParams):
-        files = [
-            Path(name) if name else params.workdir / "predictions" / "minutes.parquet"
-            for name in params.minutes
-        ]
-        files += [params.treatment_key] if params.treatment_key else []
+        curves = params.workdir / "predictions" / "minutes.parquet"
+        named = [Path(name) if name else curves for name in params.minutes]
+        files = [*named, params.treatment_key] if params.treatment_key else named
     elif isinstance(params, GradcamParams):
         files = [*_list_maps(params.workdir), params.workdir / "predictions" / "frames.parquet"]
     elif isinstance(params, RegionsParams):
@@ -60,13 +62,13 @@ def stage_inputs(params: StageParams) -> list[Path]:
     return list(dict.fromkeys([params.cohort, *files]))
 
 
-def _crop_inputs(params: CropParams) -> list[Path]:
+def _crop_inputs(params: CropParams) -> list[Place]:
     from painlib.cohort import load_cohort, video_rows
 
     rows = video_rows(load_cohort(params.cohort))
-    files = _local_files(rows["video"])
+    files = _list_places(rows["video"])
     if params.pose_source == "tracker":
-        files += _local_files(rows["pose"])
+        files += _list_places(rows["pose"])
     elif params.pose_source == "train" and params.labels:
         files += _list_labels(params.labels)
     elif params.pose_source == "network" and params.pose_network:
@@ -86,7 +88,7 @@ def _grimace_inputs(params: GrimaceParams) -> list[Path]:
     return [*_list_faces(params.workdir), frames, *held_out, *scored]
 
 
-def _list_arenas(table: Path) -> list[Path]:
+def _list_arenas(table: Path) -> list[Place]:
     """The table of arena videos (the cohort's is not read), and the videos and tracker files it names."""
     if not table.is_file():
         return [table]
@@ -95,16 +97,15 @@ def _list_arenas(table: Path) -> list[Path]:
         lines.fieldnames = [name.strip() for name in lines.fieldnames or []]
         rows = [row for row in lines if not (row.get("exclude_reason") or "").strip()]
     named = [(row.get(column) or "").strip() for column in ("video", "pose") for row in rows]
-    places = [table.parent / name for name in dict.fromkeys(named) if name]
-    return [table, *(place for place in places if place.is_file())]
+    places = [to_place(to_absolute(name, table.parent)) for name in dict.fromkeys(named) if name]
+    return [table, *(place for place in places if is_url(place) or Path(place).is_file())]
 
 
-def _local_files(names: pd.Series) -> list[Path]:
-    """Paths without the URLs, which have no file to compare."""
-    return [Path(name) for name in names if name and "://" not in name]
+def _list_places(names: pd.Series) -> list[Place]:
+    return [to_place(name) for name in names if name]
 
 
-def _list_labels(labels: Path) -> list[Path]:
+def _list_labels(labels: Path) -> list[Place]:
     """A table of labelled frames with the files it names, or the labels of a DeepLabCut project."""
     project = labels.parent if labels.name == "config.yaml" else labels
     if project.is_dir():
@@ -114,13 +115,12 @@ def _list_labels(labels: Path) -> list[Path]:
     with open(labels, newline="", encoding="utf-8-sig") as file:
         rows = list(csv.DictReader(file))
     named = {(folder, row.get(folder[:-1]) or "") for row in rows for folder in ("images", "videos")}
-    places = [
-        place
+    found = [
+        to_place(find_place(name.strip(), labels.parent, labels.parent / folder))
         for folder, name in sorted(named)
         if name.strip()
-        for place in (labels.parent / name.strip(), labels.parent / folder / name.strip())
     ]
-    return [labels, *(place for place in places if place.is_file())]
+    return [labels, *(place for place in found if is_url(place) or Path(place).is_file())]
 
 
 def _list_faces(workdir: Path) -> list[Path]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import pandas as pd
@@ -15,13 +17,15 @@ from painlib.face_store import FaceStore, load_network_inputs
 from painlib.faults import PainlibError
 from painlib.fingerprints import fingerprint
 from painlib.fusion import NEVER_ABSTAIN, fuse_recording, summarise_minutes
-from painlib.model import PainNet
+from painlib.model import PainNet, load_model
 from painlib.model_card import ModelCard
 from painlib.params import PredictParams
 from painlib.prediction import check_labels, mark_trained, tabulate_frames
-from painlib.progress import track
+from painlib.progress import report_progress, track
 from painlib.regions import load_landmarks
 from painlib.tables import read_fingerprint, read_table, write_table
+from painlib.work_places import Place, choose_place
+from painlib.workers import run_tasks, say_done
 
 FORMAT = 2  # raised when the same faces and model would give another table, or other maps
 
@@ -32,7 +36,9 @@ def judge_recordings(
     """The table `frames` of all recordings, one row a face, and each face's attribution maps in `maps/`.
 
     Each recording's part is kept in `predictions/recordings/`, and both it and the maps are reused while the
-    faces and the model are the same, so that a killed run goes on with the recording it was in.
+    faces and the model are the same, so that a killed run goes on with the recording it was in. On a CPU each
+    recording is judged in one thread, `params.workers` at once or as many as a cluster has, by the model in
+    its folder; how many changes nothing in the result.
     """
     check_labels(card)
     if params.abstain_below > NEVER_ABSTAIN and card.calibration is None:
@@ -40,38 +46,101 @@ def judge_recordings(
             f"Parameter `abstain_below`: expected 0.5 (never) with a model that was not calibrated, got "
             f"{params.abstain_below:g}. Train it again by this version (stage 02_train)."
         )
-    folder = params.workdir / "predictions" / "recordings"
-    parts = [
-        _judge_recording(recording, net, card, params, folder)
-        for recording in track(recordings, len(recordings), "Judging recordings")
-    ]
-    return pd.concat(parts, ignore_index=True)
+    parts = [_Part(recording, card, params) for recording in recordings]
+    missing = [part for part in parts if not part.is_current()]
+    place = choose_place(params.device, params.workers, len(missing))
+    if not place.here:
+        _judge_on_workers(missing, params, place)
+    else:
+        for part in track(missing, len(missing), "Judging recordings"):
+            with place.keep_to_one_thread():
+                _judge_recording(part, net, place.device)
+    return pd.concat([read_table(part.path, "frames") for part in parts], ignore_index=True)
 
 
-def _judge_recording(
-    recording: Recording, net: PainNet, card: ModelCard, params: PredictParams, folder: Path
-) -> pd.DataFrame:
-    store = FaceStore(params.workdir, [recording])
-    limits = choose_limits(card.quality_limits, params.min_sharpness, params.min_size, params.max_turn)
-    made_from = (FORMAT, card.weights_sha256, store.mark_rows(range(len(store))))
-    beside = (limits.model_dump(), card.calibration and card.calibration.model_dump())
-    part, mark = folder / f"{recording.name}.parquet", fingerprint("frames", *made_from, *beside)
-    maps_mark = fingerprint("maps", *made_from)
-    if read_fingerprint(part) == mark and are_maps_current(params.workdir, recording.name, maps_mark):
-        return read_table(part, "frames")
-    cache = folder / f"{recording.name}.npy"
+class _Part:
+    """One recording's part of the table `frames`: where it lies, and what it is made from."""
+
+    def __init__(self, recording: Recording, card: ModelCard, params: PredictParams) -> None:
+        self.recording, self.card, self.params = recording, card, params
+        self.store = FaceStore(params.workdir, [recording])
+        self.limits = choose_limits(
+            card.quality_limits, params.min_sharpness, params.min_size, params.max_turn
+        )
+        made_from = (FORMAT, card.weights_sha256, self.store.mark_rows(range(len(self.store))))
+        beside = (self.limits.model_dump(), card.calibration and card.calibration.model_dump())
+        self.path = params.workdir / "predictions" / "recordings" / f"{recording.name}.parquet"
+        self.mark, self.maps_mark = (
+            fingerprint("frames", *made_from, *beside),
+            fingerprint("maps", *made_from),
+        )
+
+    def is_current(self) -> bool:
+        """Whether table and maps are there, made from the same faces by the same model."""
+        there = read_fingerprint(self.path) == self.mark
+        return there and are_maps_current(self.params.workdir, self.recording.name, self.maps_mark)
+
+
+@dataclass(frozen=True)
+class _Task:
+    recording: Recording
+    params: PredictParams
+    model: Path
+    weights_sha256: str
+    device: str
+
+
+def _judge_on_workers(parts: Sequence[_Part], params: PredictParams, place: Place) -> None:
+    model = params.model or params.workdir / "model"
+    tasks = [_Task(part.recording, params, model, part.card.weights_sha256, place.device) for part in parts]
+    total = max(sum(len(part.store) for part in parts), 1)
+    report_progress("Judging faces", 0, total)
+    results = run_tasks(
+        _work,
+        tasks,
+        params.workers,
+        lambda done: report_progress("Judging faces", min(done, total - 1), total),
+        on_gpus=place.device == "cuda",
+    )
+    report_progress("Judging faces", total, total)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+
+
+def _work(task: _Task) -> None:
+    """In a worker: a recording's table and maps go to disk."""
+    net, card = _load_once(task.model, task.weights_sha256, task.device)
+    part = _Part(task.recording, card, task.params)
+    _judge_recording(part, net, task.device)
+    say_done(len(part.store))
+
+
+@lru_cache(maxsize=1)
+def _load_once(folder: Path, weights_sha256: str, device: str) -> tuple[PainNet, ModelCard]:
+    net, card = load_model(folder, device)
+    if card.weights_sha256 != weights_sha256:
+        raise PainlibError(
+            f"Expected the model that this run began with, got another: {folder}. Do not train while "
+            "recordings are judged; run again."
+        )
+    return net, card
+
+
+def _judge_recording(part: _Part, net: PainNet, device: str) -> None:
+    store, params, recording, card = part.store, part.params, part.recording, part.card
+    cache = part.path.with_suffix(".npy")
     inputs = load_network_inputs(store, range(len(store)), card.architecture.input_px, cache)
-    judged = judge_with_maps(net, inputs, params.batch, params.device)
+    judged = judge_with_maps(net, inputs, params.batch, device)
     threshold = read_crop_facts(params.workdir)["likelihood_threshold"]
     landmarks = load_landmarks(store.index, params.workdir, threshold)
     quality = measure_quality(inputs, store.index, landmarks)
-    left_out = gate_faces(quality, limits)
+    left_out = gate_faces(quality, part.limits)
     frames = tabulate_frames(card, store.index, judged.probabilities, quality, left_out)
-    write_maps(params.workdir, recording.name, store.index, judged.maps, judged.peaks, maps_mark)
-    write_table(frames, part, "frames", mark)
+    write_maps(params.workdir, recording.name, store.index, judged.maps, judged.peaks, part.maps_mark)
+    write_table(frames, part.path, "frames", part.mark)
     for leftover in (cache, cache.with_suffix(".json")):
         leftover.unlink(missing_ok=True)
-    return frames
 
 
 def summarise_recordings(

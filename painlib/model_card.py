@@ -88,11 +88,18 @@ class Calibration(_CardPart):
     """What turns the network's p_pain into a probability that holds on animals it never saw.
 
     Fitted to held-out judgements (`painlib.calibration.fit_calibration`), each animal weighing the same. It
-    holds where pain is as frequent as among those faces (`share_pain`) and the label means the same.
+    holds for the weak label, where pain is as frequent as among those faces (`share_pain`) and the label
+    means the same.
     """
 
-    method: Literal["temperature", "isotonic", "none"] = Field(description="none: left as the network says")
+    method: Literal["floor", "temperature", "isotonic", "none"] = Field(
+        description="none: left as the network says"
+    )
     temperature: float | None = Field(default=None, gt=0, description="divides the logit of p_pain")
+    offset: float | None = Field(default=None, description="floor: added to the logit, after it was divided")
+    floor: float | None = Field(
+        default=None, gt=0, lt=1, description="floor: share labelled pain of the faces that show none"
+    )
     knots_p: tuple[float, ...] = Field(default=(), description="isotonic: p_pain, rising")
     knots_calibrated: tuple[float, ...] = Field(default=(), description="isotonic: what each becomes")
     n_animals: int = Field(ge=0, description="held-out animals it was fitted to")
@@ -102,8 +109,11 @@ class Calibration(_CardPart):
 
     @model_validator(mode="after")
     def _check_method(self) -> Calibration:
-        if (self.method == "temperature") != (self.temperature is not None):
+        if (self.method in ("temperature", "floor")) != (self.temperature is not None):
             raise ValueError(f"method {self.method!r} with temperature {self.temperature!r}")
+        for name, value in {"offset": self.offset, "floor": self.floor}.items():
+            if (self.method == "floor") != (value is not None):
+                raise ValueError(f"method {self.method!r} with {name} {value!r}")
         if (self.method == "isotonic") != bool(self.knots_p):
             raise ValueError(f"method {self.method!r} with {len(self.knots_p)} knots")
         if len(self.knots_p) != len(self.knots_calibrated):
@@ -114,24 +124,41 @@ class Calibration(_CardPart):
         return self
 
     def apply(self, p_pain: np.ndarray | float) -> np.ndarray:
-        """Calibrated probabilities of pain, float64 in 0..1, of `p_pain` of any shape; NaN stays NaN.
+        """Calibrated probabilities of the label pain, float64 in 0..1, of `p_pain` of any shape; NaN stays
+        NaN.
 
         A temperature above 1 draws probabilities towards 0.5, below 1 away from it, and leaves every call as
-        it is; 0 and 1 count as 1e-7 and 1 - 1e-7. Isotonic: straight lines between knots, which may change a
-        call. Raises `PainlibError` for a probability outside 0..1.
+        it is; 0 and 1 count as 1e-7 and 1 - 1e-7. Floor: never below `floor`, since faces that show nothing
+        carry the label too; isotonic: straight lines between knots. Both may change a call. Raises
+        `PainlibError` for a probability outside 0..1.
+        """
+        shown = self.estimate_shown(p_pain)
+        return shown if self.floor is None else self.floor + (1 - self.floor) * shown
+
+    def estimate_shown(self, p_pain: np.ndarray | float) -> np.ndarray:
+        """Probabilities that the faces show pain, as `apply` takes and gives them: with a floor, what is left
+        when the weak labels' error is taken out; without one the same as `apply`.
+
+        As far as the network can see it: pain that it cannot tell from no pain counts as not shown, and no
+        label says how much there is of it. Only with a network that reads pain well is this the probability
+        of pain; the drawn demonstration, whose latent pain is known, can show it, labels cannot.
         """
         p = np.asarray(p_pain, dtype=np.float64)
         wrong = (p < 0) | (p > 1)
         if wrong.any():
             raise PainlibError(f"Expected probabilities of 0 to 1, got {p[wrong].flat[0]:g}.")
         if self.temperature is not None:
-            return np.asarray(expit(logit(np.clip(p, SMALLEST_P, 1 - SMALLEST_P)) / self.temperature))
+            score = logit(np.clip(p, SMALLEST_P, 1 - SMALLEST_P)) / self.temperature
+            return np.asarray(expit(score + (self.offset or 0)))
         return np.interp(p, self.knots_p, self.knots_calibrated) if self.knots_p else p.copy()
 
     def explain(self) -> str:
         """One or two sentences for a notebook or a caption."""
         fitted = f"fitted to {self.n_faces:,} held-out faces of {self.n_animals} animals"
         told = {
+            "floor": f"Floor {self.floor or 0:.3g} (share labelled pain of the faces that show none to the "
+            f"network), temperature {self.temperature or 1:.3g}, offset {self.offset or 0:.3g}, {fitted}. A "
+            "calibrated probability is that of the label and never below the floor.",
             "temperature": f"Temperature {self.temperature or 1:.3g}, {fitted}.",
             "isotonic": f"Isotonic, {len(self.knots_p)} knots, {fitted}.",
             "none": "Not calibrated: probabilities stay as the network says.",

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from painlib.faults import Faults, PainlibError, did_you_mean
+from painlib.faults import Faults, PainlibError, did_you_mean, hide_secrets
+from painlib.places import check_url, find_place, is_url, name_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -106,22 +107,13 @@ def _read_table(path: Path) -> tuple[pd.DataFrame, Faults]:
     for row in labels.index[(labels["image"] == "") == (labels["video"] == "")]:
         faults.add(f"Row {row + 2}: expected either `image` or `video`; got both or neither.")
     for name, folder in (("image", "images"), ("video", "videos")):
-        labels[name] = [_find_file(path.parent, folder, written) for written in labels[name]]
+        folders = (path.parent, path.parent / folder)
+        labels[name] = [find_place(written, *folders) if written else "" for written in labels[name]]
     labels["source"] = [
-        Path(video).name if video else Path(image).parent.name
+        name_file(video) if video else Path(image).parent.name
         for image, video in zip(labels["image"], labels["video"], strict=True)
     ]
     return labels, faults
-
-
-def _find_file(folder: Path, usual: str, name: str) -> str:
-    """Absolute path of a file that the table names; where none is found, the first place it was looked
-    for."""
-    if not name:
-        return ""
-    places = [folder / name, folder / usual / name]
-    found = next((place for place in places if place.is_file()), places[0])
-    return str(found.absolute())
 
 
 def _read_project(folder: Path, point_names: Sequence[str]) -> tuple[pd.DataFrame, Faults]:
@@ -203,8 +195,10 @@ def _check_labels(labels: pd.DataFrame) -> Iterator[str]:
 
     sizes: dict[str, tuple[int, int, int] | str] = {}
     for file in dict.fromkeys([*labels["video"], *labels["image"]]):
-        if file and not Path(file).is_file():
+        if file and not (is_url(file) and file in set(labels["video"])) and not Path(file).is_file():
             sizes[file] = f"Expected a file, found none: {file}. Mend the table, or put the file there."
+        elif is_url(file) and (fault := check_url(file)):
+            sizes[file] = f"The table names {hide_secrets(file)}: {fault}"
         elif file and file in set(labels["video"]):
             try:
                 info = probe_video(file)
@@ -220,7 +214,7 @@ def _check_labels(labels: pd.DataFrame) -> Iterator[str]:
     half: list[str] = []
     dimensions = []
     for row in labels.to_dict("records"):
-        name = f"{Path(row['video'] or row['image']).name}" + (
+        name = f"{name_file(row['video'] or row['image'])}" + (
             f" frame {row['frame']}" if row["video"] else ""
         )
         size = sizes.get(row["video"] or row["image"], "")
@@ -245,7 +239,7 @@ def _check_labels(labels: pd.DataFrame) -> Iterator[str]:
     if twice.any():
         rows = labels[twice].to_dict("records")
         names = [
-            f"{Path(row['video'] or row['image']).name}" + f" {row['frame']}" * bool(row["video"])
+            f"{name_file(row['video'] or row['image'])}" + f" {row['frame']}" * bool(row["video"])
             for row in rows
         ]
         yield f"Frames labelled more than once: {_shorten(names)}. Keep one row a frame."

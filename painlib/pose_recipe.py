@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,14 @@ def build_recipe(project: Any, config_path: Path, settings: dict[str, Any], crop
     """DeepLabCut's configuration (`PoseConfig`) for `settings` of `train_pose` and crops of (width, height)
     px."""
     from deeplabcut.pose_estimation_pytorch.config import PoseConfig
-    from deeplabcut.pose_estimation_pytorch.config.enums import NetType
 
     backbone = settings["backbone"]
-    known = [net.value for net in NetType if net.is_backbone]
+    check_backbone(backbone)
+    known = find_backbones()
     net_type = backbone if backbone in known else "resnet_50"
     config = PoseConfig.build(project, config_path, top_down=False, net_type=net_type).to_dict(normalize=True)
     if backbone not in known:
-        _use_timm(config, backbone, known)
+        _use_timm(config, backbone)
     epochs = settings["epochs"]
     config["train_settings"] |= {"batch_size": settings["batch"], "epochs": epochs, "seed": settings["seed"]}
     config["runner"] |= {
@@ -39,6 +40,29 @@ def build_recipe(project: Any, config_path: Path, settings: dict[str, Any], crop
         pair = [bodyparts.index("right_eye"), bodyparts.index("left_eye")]
         config["data"]["train"]["hflip"] = {"p": 0.5, "symmetries": [pair]}
     return PoseConfig.from_dict(config)
+
+
+def find_backbones() -> dict[str, Path]:
+    """The backbones that DeepLabCut has recipes for, name -> recipe; found without importing it."""
+    package = find_spec("deeplabcut")
+    folder = Path(package.origin).parent if package and package.origin else Path()
+    recipes = sorted((folder / "pose_estimation_pytorch" / "config" / "backbones").glob("*.yaml"))
+    return {recipe.stem: recipe for recipe in recipes}
+
+
+def check_backbone(name: str) -> None:
+    """Raise `PainlibError` for a backbone that neither DeepLabCut nor timm knows."""
+    known = list(find_backbones())
+    if name in known:
+        return
+    import timm
+
+    names = timm.list_models()
+    if name not in names:
+        raise PainlibError(
+            f"Expected a backbone of DeepLabCut ({', '.join(known)}) or of timm, got '{name}'."
+            f"{did_you_mean(name, [*known, *names])} Mend `pose_backbone`."
+        )
 
 
 def _suit_random_start(config: dict[str, Any]) -> None:
@@ -86,19 +110,12 @@ def write_first_weights(config: Any, path: Path, pretrained: bool) -> None:
     torch.save({"model": model.state_dict(), "metadata": {"epoch": 0}}, path)
 
 
-def _use_timm(config: dict[str, Any], name: str, known: list[str]) -> None:
+def _use_timm(config: dict[str, Any], name: str) -> None:
     """Put the ResNet `name` of timm into the configuration, with deconvolutions down to the heat map's
     stride."""
-    import timm
     import torch
     from deeplabcut.pose_estimation_pytorch.models.backbones import ResNet
 
-    names = timm.list_models()
-    if name not in names:
-        raise PainlibError(
-            f"Expected a backbone of DeepLabCut ({', '.join(known)}) or of timm, got '{name}'."
-            f"{did_you_mean(name, [*known, *names])} Mend `pose_backbone`."
-        )
     stride = 16
     try:
         backbone = ResNet(model_name=name, output_stride=stride)

@@ -102,7 +102,7 @@ def evaluate_pose(
     for position, image in enumerate(images):
         picture = read_image(image)
         row = labels.iloc[position]
-        found = network.predict([picture])[0]
+        found = network.predict_plainly([picture])[0]
         true = row[list(COORDINATES)].to_numpy(dtype=float).reshape(-1, 2)
         scale = np.array([row["width"] / picture.shape[1], row["height"] / picture.shape[0]])
         predicted = (found[:, :2] + 0.5) * scale - 0.5

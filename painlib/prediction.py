@@ -9,6 +9,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from painlib.face_judge import CHECKED, FaceJudge, JudgedBy, open_judge
+from painlib.face_store import FaceStore, decode_face
 from painlib.faults import PainlibError
 from painlib.model import LABELS, ModelCard, PainNet, choose_device
 from painlib.progress import track
@@ -21,20 +23,36 @@ def predict_faces(
     device: str = "auto",
     *,
     rows: np.ndarray | None = None,
+    precision: str = "float32",
     description: str = "Judging faces",
 ) -> np.ndarray:
     """Probabilities (n, n_outputs) float64, rows sum to 1, for faces `inputs` (n, px, px, 3) uint8 RGB.
 
-    `rows`: judge these positions of `inputs` only, in this order. Computed in float32 whatever training used;
-    a batch at a time, so memory does not grow with n. The network is moved to `device` and left in evaluation
-    mode.
+    `rows`: judge these positions of `inputs` only, in this order. Computed in float32 whatever training used
+    (`precision` "bfloat16", "float16" or "auto": less exact, see `face_judge`); a batch at a time, so memory
+    does not grow with n. The network is moved to `device` and left in evaluation mode.
     """
     n_faces = len(inputs) if rows is None else len(rows)
     probabilities = np.empty((n_faces, net.architecture.n_outputs))
+    judge = open_judge(net, device, precision)
     for place, faces in iter_batches(net, inputs, batch, device, rows=rows, description=description):
-        with torch.inference_mode():
-            probabilities[place] = net.probabilities(faces).numpy()
+        probabilities[place] = judge.probabilities(faces)
     return probabilities
+
+
+def check_judging(
+    net: PainNet, store: FaceStore, device: str = "auto", precision: str = "float32", n_faces: int = CHECKED
+) -> JudgedBy:
+    """What judges the faces of a store here, and how far it is from plain torch in float32 on `n_faces` of
+    them, taken evenly over all."""
+    if not len(store):
+        return JudgedBy("torch", "float32", device, 0, 0.0, 0.0, 0, "there was no face to judge")
+    rows = np.linspace(0, len(store) - 1, min(n_faces, len(store))).astype(np.int64)
+    px = net.architecture.input_px
+    faces = [decode_face(jpeg, px) for jpeg in store.read_jpegs(rows)]
+    judge = FaceJudge(net, device, precision)
+    judge.probabilities(torch.from_numpy(np.stack(faces)).permute(0, 3, 1, 2))
+    return judge.facts
 
 
 def iter_batches(

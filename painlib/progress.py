@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Sized
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -18,8 +18,11 @@ Item = TypeVar("Item")
 PROGRESS_VARIABLE = "PAINLIB_PROGRESS"
 SECONDS_BETWEEN_LINES = 0.5
 
+Hear = Callable[[str, int, int | None], None]
+
 _last_line: dict[str, float] = {}
 _bars: dict[str, tqdm] = {}
+_heard_by: Hear | None = None
 
 
 def track(iterable: Iterable[Item], total: int | None = None, description: str = "") -> Iterator[Item]:
@@ -49,11 +52,25 @@ def report_progress(description: str, done: int, total: int | None) -> None:
 
     `done == 0` begins a bar, `done == total` ends it.
     """
+    if _heard_by is not None:
+        _heard_by(description, done, total)
+        return
     path = os.environ.get(PROGRESS_VARIABLE)
     if path:
         _append_line(path, description, done, total)
     else:
         _draw_bar(description, done, total)
+
+
+@contextlib.contextmanager
+def redirect_progress(hear: Hear) -> Iterator[None]:
+    """What is reported meanwhile goes to `hear(description, done, total)`, and nothing is drawn."""
+    global _heard_by
+    before, _heard_by = _heard_by, hear
+    try:
+        yield
+    finally:
+        _heard_by = before
 
 
 def _append_line(path: str, description: str, done: int, total: int | None) -> None:

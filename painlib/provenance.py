@@ -10,11 +10,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self
 
-from painlib.cohort_file import is_url
 from painlib.faults import PainlibError
 from painlib.fingerprints import fingerprint, fingerprint_file, to_plain
 from painlib.machine import describe_device, find_commit, find_version, list_versions
 from painlib.params import PATH_LISTS, StageParams, find_stage
+from painlib.places import is_url
 from painlib.stage_files import expand_files, fingerprint_inputs, name_path
 from painlib.tables import write_whole
 
@@ -53,8 +53,16 @@ class StageRun:
         self._outputs: list[Path] = []
         self._started = time.time()
         self._inputs = fingerprint_inputs(stage, params, inputs)
+        given = {Path(file).resolve() for file in inputs if not is_url(str(file))}
+        # Named in the record until this run has ended: the next one after a killed one removes them too.
+        self._earlier = _find_earlier(stage, params.workdir)
+        shown = {name_path(file, params.workdir): file for file in _list_shown(stage, params.workdir)}
+        outdated = {name for name in self._earlier if name in shown and shown[name].resolve() not in given}
+        self._beside = {name: _mark_file(file) for name, file in shown.items() if name not in outdated}
         # From here on old results may be half replaced: a killed run must not pass for a finished one.
         self._write(finished=False)
+        for name in outdated:
+            shown[name].unlink()
 
     def add_fault(self, recording: str, message: str) -> None:
         """Keep what went wrong with one recording; the stage goes on with the others."""
@@ -89,6 +97,7 @@ class StageRun:
     def _write(self, finished: bool) -> None:
         workdir = self._params.workdir
         now = time.time()
+        beside = [name for name, mark in self._beside.items() if _mark_file(workdir / name) == mark]
         record = {
             "stage": self.stage,
             "finished": finished,
@@ -104,7 +113,10 @@ class StageRun:
                     "hash": fingerprint_file(file),
                 }
                 for file in expand_files(self._outputs)
+                if name_path(file, workdir) not in beside
             ],
+            "beside": beside,
+            "earlier": [] if finished else self._earlier,
             "device": describe_device(),
             "versions": list_versions(),
             "start": _clock(self._started),
@@ -121,17 +133,12 @@ class StageRun:
 def start_stage(stage: str, params: StageParams, inputs: Sequence[str | Path] = ()) -> StageRun:
     """Begin the record of a stage ('crop', 'train', ...); `inputs` are files or folders that it reads.
 
-    Of the cohort table only the columns that the stage uses count. What an earlier run of the stage has shown
-    (its figures, and the csv files in the folder of its name) is removed, so that nothing of it stands beside
-    this run's; a file among `inputs` stays. Raises `PainlibError` for a missing input.
+    Of the cohort table only the columns that the stage uses count. What earlier runs of the stage have shown
+    (the figures of its number, and the csv files in the folder of its name, that their records list) is
+    removed, so that nothing of it stands beside this run's; a file among `inputs`, and whatever no run has
+    written, stays. Raises `PainlibError` for a missing input.
     """
-    run = StageRun(stage, params, inputs)
-    number = find_stage(stage).number
-    given = {Path(file).resolve() for file in inputs if not is_url(str(file))}
-    for old in [*params.workdir.glob(f"figures/{number}_*"), *params.workdir.glob(f"{stage}/*.csv")]:
-        if old.resolve() not in given:
-            old.unlink()
-    return run
+    return StageRun(stage, params, inputs)
 
 
 def find_judging_model(workdir: Path) -> Path:
@@ -172,6 +179,27 @@ def read_provenance(stage: str, workdir: str | Path) -> dict[str, Any] | None:
 def provenance_path(stage: str, workdir: str | Path) -> Path:
     """Where a stage's record stands: <workdir>/provenance/01_crop.json."""
     return Path(workdir) / "provenance" / f"{find_stage(stage).notebook}.json"
+
+
+def _list_shown(stage: str, workdir: Path) -> list[Path]:
+    """Where a stage shows its results, and people may lay files of their own beside them."""
+    return sorted([*workdir.glob(f"figures/{find_stage(stage).number}_*"), *workdir.glob(f"{stage}/*.csv")])
+
+
+def _find_earlier(stage: str, workdir: Path) -> list[str]:
+    """What earlier runs have shown, by their record: relative to the workdir; it may be gone by now."""
+    before = read_provenance(stage, workdir) or {}
+    names = {entry["path"] for entry in before.get("outputs", [])} | {*before.get("earlier", [])}
+    return sorted(name for name in names if name.rpartition("/")[0] in ("figures", stage))
+
+
+def _mark_file(file: Path) -> tuple[int, int, int] | None:
+    """What is another one as soon as the file is written anew; None where it is gone."""
+    try:
+        known = file.stat()
+    except FileNotFoundError:
+        return None
+    return known.st_ino, known.st_mtime_ns, known.st_size
 
 
 def _plain_params(params: StageParams) -> dict[str, Any]:

@@ -116,7 +116,7 @@ def _describe_stage(
         "time": _describe_time(record, provenance),
         "device": provenance.get("device", ""),
         "pages": [page for page in pages if (workdir / page).is_file()],
-        "figures": _find_figures(workdir, stage),
+        "figures": _find_figures(workdir, stage, provenance),
         "sentences": _read_sentences(workdir / stage.name / "sentences.csv"),
         "tables": [_read_first_rows(workdir, path) for path in _find_tables(workdir, stage, provenance)],
         "parameters": parameters,
@@ -144,12 +144,13 @@ def _read_introduction(notebook: Path) -> tuple[str, str]:
     return title, re.split(r"(?<=[.?!]) (?=[A-Z])", paragraph.removeprefix("Question. "))[0]
 
 
-def _find_figures(workdir: Path, stage: Stage) -> list[dict[str, Any]]:
-    """The figures figures/<nn>_*.png, embedded; other files of that name are links."""
+def _find_figures(workdir: Path, stage: Stage, provenance: dict[str, Any]) -> list[dict[str, Any]]:
+    """The figures figures/<nn>_*.png that are the stage's, embedded; other files of that name are links."""
+    foreign = {workdir / name for name in provenance.get("beside", [])}
     prefix = f"{stage.number}_"
     notebook = workdir / "notebooks" / f"{stage.notebook}.ipynb"
     source = notebook.read_text(encoding="utf-8") if notebook.is_file() else ""
-    pictures = sorted((workdir / "figures").glob(f"{prefix}*.png"))
+    pictures = sorted({*(workdir / "figures").glob(f"{prefix}*.png")} - foreign)
     # In the order in which the notebook names them; one that it does not name (-1) comes last.
     pictures.sort(key=lambda picture: source.find(picture.stem) % (len(source) + 1))
     figures = []
@@ -167,7 +168,7 @@ def _find_figures(workdir: Path, stage: Stage) -> list[dict[str, Any]]:
                 "links": [f"figures/{path.name}" for path in beside],
             }
         )
-    films = sorted((workdir / "figures").glob(f"{prefix}*.mp4"))
+    films = sorted({*(workdir / "figures").glob(f"{prefix}*.mp4")} - foreign)
     alone = [film for film in films if not film.with_suffix(".png").is_file()]
     return figures + [
         {
@@ -183,7 +184,8 @@ def _find_tables(workdir: Path, stage: Stage, provenance: dict[str, Any]) -> lis
     """A stage's csv tables: its declared outputs, and what lies in the folder of its name."""
     declared = [workdir / entry["path"] for entry in provenance.get("outputs", [])]
     tables = {path.resolve() for path in declared if path.suffix == ".csv" and path.is_file()}
-    tables |= {path.resolve() for path in (workdir / stage.name).glob("*.csv")}
+    foreign = {workdir / name for name in provenance.get("beside", [])}
+    tables |= {path.resolve() for path in {*(workdir / stage.name).glob("*.csv")} - foreign}
     tables = {path for path in tables if path.name != "sentences.csv" and not path.name.startswith(".")}
     return sorted(tables, key=lambda path: (path.stem not in FIRST_TABLES, path))
 

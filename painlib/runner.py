@@ -24,6 +24,7 @@ from painlib.provenance import read_provenance
 from painlib.records import RunRecord, begin_record, finish_record, hold_workdir, save_record
 from painlib.report import write_notebook_page, write_report
 from painlib.tables import write_whole
+from painlib.workers import RunCluster
 
 __all__ = ["StageFailed", "find_notebooks", "find_states", "run_stages", "select_stages", "stage_inputs"]
 
@@ -70,7 +71,8 @@ def run_stages(
     run = load_run(parameter_file, notebooks)
     params = run.stages[STAGES[0].name]
     note = cohort_note(load_cohort(params.cohort))
-    with hold_workdir(params.workdir) as running:
+    logs = params.workdir / "cluster"
+    with hold_workdir(params.workdir) as running, RunCluster(run.cluster, logs, say) as cluster:
         check_before(run, chosen[0], say)
         record = begin_record(run, params.workdir)
         needless = find_needless(run)
@@ -79,7 +81,8 @@ def run_stages(
                 if stage.name in needless:
                     skip_stage(stage, needless[stage.name], record, say)
                     continue
-                ended = run_stage(stage, run.stages[stage.name], force, notebooks, running, record, say)
+                stage_params = run.stages[stage.name]
+                ended = run_stage(stage, stage_params, force, notebooks, running, record, cluster, say)
                 if not ended and stage.read_by_others:
                     break
         finally:
@@ -103,9 +106,10 @@ def run_stage(
     notebooks: Path,
     running: Path,
     record: RunRecord,
+    cluster: RunCluster,
     say: Say,
 ) -> bool:
-    """Run one stage unless it is done; False where it failed."""
+    """Run one stage unless it is done; False where it failed. `cluster`: where its recordings go."""
     entry = next(entry for entry in record.stages if entry.name == stage.name)
     found = find_state(stage, params)
     entry.reason = "--force" if force and found.state == "done" else found.reason
@@ -117,6 +121,8 @@ def run_stage(
     started = time.monotonic()
     entry.outcome = "stopped"
     try:
+        if hasattr(params, "workers"):
+            cluster.start()
         execute_notebook(notebooks / f"{stage.notebook}.ipynb", params, running)
         if not (read_provenance(stage.name, params.workdir) or {}).get("finished"):
             raise StageFailed(

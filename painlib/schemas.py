@@ -56,7 +56,7 @@ _PROBABILITIES = {
 }
 _TRAINED_ON = {"trained_on": Column("bool", "the model was trained on this animal")}
 _KNOWN = ("inside", "outside", "cannot be told", "")
-_INSIDE = {"inside": Column("str", "whether the model knows such animals", allowed=_KNOWN)}
+_INSIDE = {"inside": Column("str", "whether the model knows such animals; empty: not asked", allowed=_KNOWN)}
 
 
 def _keypoint_columns() -> dict[str, Column]:
@@ -150,6 +150,7 @@ SCHEMAS: dict[str, TableSchema] = {
                 ),
                 "call": Column("str", "the judgement", allowed=("pain", "no pain", "not judged", "skipped")),
                 **_TRAINED_ON,
+                **_INSIDE,
             },
         ),
         TableSchema(
@@ -204,7 +205,7 @@ def check_table(frame: pd.DataFrame, schema: str | TableSchema, heading: str) ->
         with warnings.catch_warnings():
             # pandera's own concatenation of its failure cases warns about pandas' future.
             warnings.simplefilter("ignore", FutureWarning)
-            _build_pandera(present).validate(fitted, lazy=True)
+            _build_pandera(present, fitted).validate(fitted, lazy=True)
     except pandera.errors.SchemaErrors as error:
         for text in _describe_failures(error.failure_cases, known):
             faults.add(text)
@@ -217,20 +218,22 @@ def check_table(frame: pd.DataFrame, schema: str | TableSchema, heading: str) ->
     return fitted
 
 
-def _build_pandera(columns: dict[str, Column]) -> pa.DataFrameSchema:
+def _build_pandera(columns: dict[str, Column], frame: pd.DataFrame) -> pa.DataFrameSchema:
+    """Types, and bounds of the columns that are of their type."""
     import numpy as np
     import pandera.pandas as pa
 
     built = {}
     for name, column in columns.items():
         checks = []
-        if column.dtype == "float64":
+        fits = column.dtype == "str" or frame[name].dtype == column.dtype
+        if fits and column.dtype == "float64":
             checks.append(pa.Check(lambda values: ~np.isinf(values), error="finite"))
-        if column.at_least is not None:
+        if fits and column.at_least is not None:
             checks.append(pa.Check.ge(column.at_least, error=f"at least {column.at_least:g}"))
-        if column.at_most is not None:
+        if fits and column.at_most is not None:
             checks.append(pa.Check.le(column.at_most, error=f"at most {column.at_most:g}"))
-        if column.allowed:
+        if fits and column.allowed:
             names = ", ".join(repr(value) for value in column.allowed)
             checks.append(pa.Check.isin(column.allowed, error=f"one of {names}"))
         built[name] = pa.Column(column.dtype, checks, nullable=column.nullable)
@@ -243,6 +246,7 @@ def _describe_failures(cases: pd.DataFrame, schema: TableSchema) -> Iterator[str
     for keys, group in cases.groupby(["column", "check"], sort=False):
         name, check = map(str, keys)
         got, index = group["failure_case"].iloc[0], group["index"].iloc[0]
+        got = got.item() if hasattr(got, "item") else got  # 50.0, not np.float64(50.0)
         if check.startswith("dtype("):
             dtype = schema.columns[name].dtype
             expected = "text" if dtype == "str" else dtype

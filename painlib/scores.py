@@ -20,10 +20,15 @@ if TYPE_CHECKING:
 
     from painlib.scoring import Score, Scorer
 
-COLUMNS = ("source", "second", "n_frames", "n_faces", "n_left_out", "call", "confidence", "p_pain", "reason")
+COLUMNS = (
+    *("source", "second", "n_frames", "n_faces", "n_left_out"),
+    *("call", "confidence", "p_pain", "reason", "inside", "why"),
+)
 NOTE = (
     "p_pain: the network's own probability of pain, of one camera; a second of video is the mean over its "
-    "faces. confidence: calibrated probability of the class that was called. "
+    "faces. confidence: calibrated probability of the class that was called. inside: whether the model knows "
+    "such faces, by their distance from its training faces: of an image about its one face, of a video about "
+    "all of it, the same in every row; outside: do not believe the call. "
     "The network learned weak labels ('filmed after the treatment' was taken as pain)."
 )
 OVERLAY_FPS = 2.0  # seconds of video in a second of overlay
@@ -34,14 +39,16 @@ def score_files(
 ) -> tuple[list[dict[str, Any]], Faults]:
     """Rows of all files in order, and what was wrong: a file that cannot be judged does not lose the others.
 
-    A damaged video keeps its seconds before the damage. `overlays`: folder that gets `<name>_score.png` of
+    A damaged video keeps its seconds before the damage. Whether the model knows such faces is found from all
+    faces of a video and stands in each of its rows. `overlays`: folder that gets `<name>_score.png` of
     each image and `<name>_score.mp4` of each video (one picture a second); the scorer must carry sights.
     """
-    from painlib.scoring import is_image
+    from painlib.pictures import is_image
 
     rows: list[dict[str, Any]] = []
     faults = Faults()
     for path in paths:
+        first, still = len(rows), True
         try:
             still = is_image(path)
             scores = iter([scorer.score_image(path)]) if still else scorer.score_video(path)
@@ -53,6 +60,9 @@ def score_files(
                 _write_overlay(kept, overlays / f"{path.stem}_score", still)
         except PainlibError as error:
             faults.add(str(error))
+        if not still and len(rows) > first:
+            known = scorer.judge_known()._asdict()
+            rows[first:] = [{**row, **known} for row in rows[first:]]
     return rows, faults
 
 
@@ -144,7 +154,8 @@ def _draw(score: Score) -> np.ndarray:
     sight = score.sight
     where = "" if score.second is None else f"{score.second} s: "
     sure = "" if math.isnan(score.confidence) else f" ({score.confidence:.2f})"
-    note = f"{where}{score.call}{sure}{f', {score.reason}' if score.reason else ''}"
+    strange = "; outside what the model knows" if score.inside == "outside" else ""
+    note = f"{where}{score.call}{sure}{f', {score.reason}' if score.reason else ''}{strange}"
     points, likelihoods = sight.points[:, :2], sight.points[:, 2]
     return draw_pose_overlay(
         sight.image, points, likelihoods, sight.rule, sight.threshold, sight.square, note

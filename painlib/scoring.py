@@ -8,74 +8,36 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from itertools import groupby
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, NamedTuple, cast
 
-import cv2
 import numpy as np
 import pandas as pd
 import torch
 
-from painlib.calibration import gate_faces, measure_quality
+from painlib.calibration import check_abstention, gate_faces, measure_quality
 from painlib.cohort import VideoPart
 from painlib.crop import Border, apply_rules, cut_square, find_centres, place_square
+from painlib.face_judge import FaceJudge
 from painlib.face_points import ask_network, gather_batches
 from painlib.face_store import Jpeg, decode_face, encode_face
 from painlib.faults import PainlibError
 from painlib.fusion import CLOCK_TOLERANCE_S, NEVER_ABSTAIN, TIE
 from painlib.model import load_model
+from painlib.novelty import Acquaintance, FaceSample, Known, load_reference
+from painlib.pictures import Picture, Sight, Still, check_square, read_image, resize_image
 from painlib.pose import load_pose_network
 from painlib.pose_labels import COORDINATES
 from painlib.prediction import check_labels
-from painlib.video import read_frames
+from painlib.timeline import REMEDY, TABLE_REMEDY
+from painlib.video import Frame, read_frames
 
 POSE_BATCH = 32  # frames that go to the pose network at once
 WHOLE_FRAME_PX = 1_000_000  # a pose network that does not know its frames' size gets them whole
 NO_FACE = "no face to cut out"
 SHOWN_PX = 960  # longer side of what a score carries for an overlay
-
-
-class Picture(Protocol):
-    """What is asked of a picture; `video.Frame` is one."""
-
-    @property
-    def image(self) -> np.ndarray: ...
-    @property
-    def size(self) -> tuple[int, int]: ...
-    def shrunk(self, width: int, height: int) -> np.ndarray: ...
-
-
-@dataclass(frozen=True, eq=False)
-class Still:
-    """An image file as a picture: upright RGB (height, width, 3) uint8."""
-
-    image: np.ndarray
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height, px."""
-        return self.image.shape[1], self.image.shape[0]
-
-    def shrunk(self, width: int, height: int) -> np.ndarray:
-        """The image at another size, area-averaged."""
-        return _resize(self.image, width, height)
-
-
-@dataclass(frozen=True, eq=False)
-class Sight:
-    """What was judged, for an overlay: `image` (longer side at most 960 px), crop rule (0: no face), and in
-    px of it `points` (3, 3: x, y, likelihood; NaN: a face was given) and `square` (centre x, y, side).
-
-    `threshold`: likelihood from which a point counts as seen.
-    """
-
-    image: np.ndarray
-    points: np.ndarray
-    rule: int
-    square: tuple[float, float, float] | None
-    threshold: float
 
 
 @dataclass(frozen=True)
@@ -85,8 +47,10 @@ class Score:
     `n_faces`: faces judged; `n_left_out`: those too poor for the card's limits of quality. `p_pain`: the
     network's own, mean over the faces judged, NaN without one. `call`: "pain" or "no pain", the class with
     the higher mean (equal: no pain, as in fusion), or "not judged", and then `reason` says why. `confidence`:
-    calibrated probability of that class (the network's own where the card has no calibration), mean over the
-    faces judged. `sight`: the second's first face, or first frame.
+    calibrated probability of that class, which is that of the weak label (the network's own where the card
+    has no calibration), mean over the faces judged. `inside`: whether the model knows such faces, "inside",
+    "outside" or "cannot be told", and `why`: of an image about its one face, of a second of video empty (the
+    question is about the whole: `Scorer.judge_known`). `sight`: the second's first face, or first frame.
     """
 
     source: str
@@ -98,6 +62,8 @@ class Score:
     confidence: float
     p_pain: float
     reason: str
+    inside: str
+    why: str
     sight: Sight | None = field(repr=False, compare=False)
 
     def as_row(self) -> dict[str, Any]:
@@ -106,10 +72,12 @@ class Score:
 
 
 class _Judged(NamedTuple):
-    """One picture: p_pain, or NaN and why there is none; its sight where asked for."""
+    """One picture: p_pain, or NaN and why there is none; its face (px, px, 3) where it was judged; its sight
+    where asked for."""
 
     p_pain: float
     why_not: str
+    face: np.ndarray | None
     sight: Sight | None
 
 
@@ -137,7 +105,8 @@ class Scorer:
     `crop_px`: side of the face square in px of the pictures; None: as the model's training faces were cut.
     `as_faces`: the pictures are faces already and are taken whole. `abstain_below`: a call that is less sure
     than this (0.5 to 1) is "not judged". `sights`: scores carry what an overlay needs. Raises `PainlibError`
-    where the folder is not whole, or has no pose network and the pictures are not faces already.
+    where the folder is not whole, where it has no pose network and the pictures are not faces already, and
+    where no call could be as sure as `abstain_below` asks.
     """
 
     def __init__(
@@ -151,8 +120,11 @@ class Scorer:
         sights: bool = False,
     ) -> None:
         folder = Path(folder)
-        self._net, self.card = load_model(folder, device)
+        net, self.card = load_model(folder, device)
+        self._judging = FaceJudge(net, device)
         check_labels(self.card)
+        check_abstention(self.card.calibration, abstain_below)
+        self._acquaintance, self._sample = Acquaintance(load_reference(folder)), FaceSample()
         self._crop_px = crop_px or self.card.crop.crop_px
         self._abstain_below, self._sights = abstain_below, sights
         self._pose = None
@@ -169,24 +141,36 @@ class Scorer:
 
     def score_image(self, path: str | Path) -> Score:
         """Judge one image file. Raises `PainlibError` where it is none."""
-        return self._summarise(path, None, self._judge([Still(read_image(path))], path))
+        judged = self._judge([Still(read_image(path))], path)
+        known, face = Known("cannot be told", "no face was judged"), judged[0].face
+        if face is not None:
+            known = self._acquaintance.judge_face(face)
+        return replace(self._summarise(path, None, judged), **known._asdict())
 
     def score_video(self, path: str | Path) -> Iterator[Score]:
         """Judge every frame of a video: one score a second, as soon as it is known; memory stays flat.
 
+        Whether the model knows such an animal is found from all faces, at the end: `judge_known`.
         Raises `PainlibError` where the video is damaged; the scores before it have been given by then.
         """
+        self._sample = FaceSample()
         seen = groupby(self._watch(path), key=lambda moment: math.floor(moment[0] + CLOCK_TOLERANCE_S))
         for second, moments in seen:
             yield self._summarise(path, second, [judged for _, judged in moments])
+
+    def judge_known(self) -> Known:
+        """Whether the model knows the faces of the video scored last, as far as it was scored."""
+        return self._acquaintance.judge_video(self._sample.thumbnails)
 
     def _watch(self, path: str | Path) -> Iterator[tuple[float, _Judged]]:
         """Time, s, and judgement of every frame."""
         if self._pose is None:
             raise PainlibError(f"Expected images of faces (--face), got a video: {path}.")
-        for batch in gather_batches(read_frames([VideoPart(str(path))]), self._settings):
+        for batch in gather_batches(_read_film(path), self._settings):
             times = [frame.time_s for frame in batch]
-            yield from zip(times, self._judge(list(batch), path), strict=True)
+            judged = self._judge(list(batch), path)
+            self._sample.add([one.face for one in judged if one.face is not None])
+            yield from zip(times, judged, strict=True)
 
     def _judge(self, pictures: list[Picture], path: str | Path) -> list[_Judged]:
         """The judgement of each picture; empties `pictures`."""
@@ -202,7 +186,8 @@ class Scorer:
         judged = []
         for one in cut:
             p, why_not = (math.nan, NO_FACE) if one.face is None else (float(next(p_pain)), next(reasons))
-            judged.append(_Judged(math.nan if why_not else p, why_not, one.sight))
+            face = None if why_not else one.face
+            judged.append(_Judged(math.nan if why_not else p, why_not, face, one.sight))
         return judged
 
     def _gate(self, faces: list[np.ndarray], landmarks: list[np.ndarray]) -> list[str]:
@@ -227,11 +212,12 @@ class Scorer:
         landmarks = np.full(6, np.nan)
         face: np.ndarray | None = None
         if self._pose is None:
-            face = _resize(_check_square(picture.image), px, px)
+            face = resize_image(check_square(picture.image), px, px)
         else:
             rules = apply_rules(points[None, :, 2], threshold)
             rule, centre = int(rules[0]), find_centres(points[None, :, :2], rules)[0]
             if rule:
+                self._check_room(picture.size)
                 corner = place_square(centre, side, *picture.size, cast(Border, self.card.crop.border))
         if corner is not None:
             jpeg = encode_face(cut_square(picture.image, corner, side), self.card.crop.jpeg_quality)
@@ -246,12 +232,18 @@ class Scorer:
         marked = None if square is None else (scale * square[0], scale * square[1], scale * square[2])
         return _Cut(face, landmarks, Sight(shown, points * (scale, scale, 1), rule, marked, threshold))
 
+    def _check_room(self, size: tuple[int, int]) -> None:
+        """Raise `PainlibError` where the square must lie inside a picture that is smaller."""
+        if self.card.crop.border == "shift" and self._crop_px > min(size):
+            raise PainlibError(
+                f"Expected a picture that the square around the face fits into ({self._crop_px} px a side), "
+                f"got {size[0]} x {size[1]} px. Give the side that a face with both ears has in it: "
+                f"--crop-px, at most {min(size)}."
+            )
+
     def _ask(self, faces: np.ndarray) -> np.ndarray:
-        """p_pain (n,) of faces (n, px, px, 3) uint8."""
-        device = next(self._net.parameters()).device
-        with torch.inference_mode():
-            images = torch.from_numpy(faces).permute(0, 3, 1, 2).to(device)
-            return self._net.probabilities(images)[:, 1].numpy()
+        """p_pain (n,) of faces (n, px, px, 3) uint8, by what judges in 03_predict."""
+        return self._judging.probabilities(torch.from_numpy(faces).permute(0, 3, 1, 2))[:, 1]
 
     def _summarise(self, path: str | Path, second: int | None, judged: list[_Judged]) -> Score:
         values = np.array([one.p_pain for one in judged])
@@ -262,51 +254,23 @@ class Scorer:
             reasons = sorted({one.why_not for one in judged} - ({NO_FACE} if n_left_out else set()))
             seen = [one.why_not != NO_FACE for one in judged]
             sight = judged[int(np.argmax(seen))].sight
-            return Score(*facts, "not judged", math.nan, math.nan, ", ".join(reasons), sight)
+            return Score(*facts, "not judged", math.nan, math.nan, ", ".join(reasons), "", "", sight)
         p_pain, calibrated = float(values[faces].mean()), self._calibrate(values[faces]).mean()
         call, confidence = ("pain", calibrated) if 2 * p_pain - 1 > TIE else ("no pain", 1 - calibrated)
         reason = ""
         if self._abstain_below > NEVER_ABSTAIN and confidence < self._abstain_below:
             call, reason = "not judged", f"confidence below {self._abstain_below:g}"
         sight = judged[int(faces.argmax())].sight
-        return Score(*facts, call, float(confidence), p_pain, reason, sight)
+        return Score(*facts, call, float(confidence), p_pain, reason, "", "", sight)
 
     def _calibrate(self, p_pain: np.ndarray) -> np.ndarray:
         return p_pain if self.card.calibration is None else self.card.calibration.apply(p_pain)
 
 
-def is_image(path: str | Path) -> bool:
-    """Whether a file that is there begins like an image that can be read; what does not may be a video."""
-    path = Path(path)
-    if not path.is_file():
-        raise PainlibError(f"Expected an image or a video, found no file: {path}.")
-    return bool(cv2.haveImageReader(str(path)))
-
-
-def read_image(path: str | Path) -> np.ndarray:
-    """Upright RGB image (height, width, 3) uint8 of a file; `PainlibError` where it cannot be read."""
+def _read_film(path: str | Path) -> Iterator[Frame]:
+    """The frames of a video; what is wrong with it is said without a cohort table to mend."""
     try:
-        image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
-    except (OSError, cv2.error) as error:
-        raise PainlibError(f"Expected an image, but {path} cannot be read ({error}).") from error
-    if image is None:
-        raise PainlibError(f"Expected an image, got a file that is none, or not whole: {path}.")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-
-
-def _check_square(image: np.ndarray) -> np.ndarray:
-    height, width = image.shape[:2]
-    if height != width:
-        raise PainlibError(
-            f"Expected a face cut out as a square (--face), got {width} x {height} px. Cut it square, or "
-            "leave out --face to have the face found."
-        )
-    return image
-
-
-def _resize(image: np.ndarray, width: int, height: int) -> np.ndarray:
-    """The image at another size: averaged over areas where it shrinks, linear where it grows."""
-    if image.shape[:2] == (height, width):
-        return np.ascontiguousarray(image)
-    method = cv2.INTER_AREA if width <= image.shape[1] else cv2.INTER_LINEAR
-    return cv2.resize(image, (width, height), interpolation=method)
+        yield from read_frames([VideoPart(str(path))])
+    except PainlibError as error:
+        remedy = "Copy the file again from the camera."
+        raise PainlibError(str(error).replace(REMEDY, remedy).replace(TABLE_REMEDY, remedy)) from error

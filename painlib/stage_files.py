@@ -6,10 +6,11 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from painlib.cohort_file import is_url, select_cells
-from painlib.faults import PainlibError
+from painlib.cohort_file import select_cells
+from painlib.faults import PainlibError, hide_secrets
 from painlib.fingerprints import fingerprint, fingerprint_file
 from painlib.params import StageParams
+from painlib.places import is_url
 
 _FILMED = (
     "recording",
@@ -54,12 +55,12 @@ def expand_files(paths: Iterable[Path]) -> list[Path]:
 
 
 def fingerprint_inputs(stage: str, params: StageParams, inputs: Sequence[str | Path]) -> dict[str, str]:
-    """Path relative to the workdir -> fingerprint. Raises `PainlibError` that names what is not there."""
+    """Path relative to the workdir, or URL, -> fingerprint. `PainlibError` names what is not there."""
     prints: dict[str, str] = {}
     missing = []
     for given in inputs:
         if is_url(str(given)):
-            prints[str(given)] = "url"
+            prints[hide_secrets(str(given))] = fingerprint_file(given)
             continue
         if not Path(given).exists():
             missing.append(str(given))

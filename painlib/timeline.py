@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import av
 import av.error
 import av.logging
 import numpy as np
+from av.codec.hwaccel import HWAccel
 
 from painlib.cohort import VideoPart
 from painlib.faults import PainlibError
+from painlib.places import Place, is_url, to_place
+from painlib.remote import mark_file, open_binary
 
+READ_AT_ONCE = 256 * 1024  # bytes that FFmpeg takes from a URL's blocks
+BOX_BLOCK = 64 * 1024  # bytes fetched to see one box of an mp4
 REMEDY = (
     "Copy the file again from the camera; or use only its intact stretch (`start_s`, `end_s`); "
     "or name the reason in `exclude_reason`."
 )
+TABLE_REMEDY = "Mend the column `video`."
 
 
 @dataclass(frozen=True)
@@ -33,7 +40,7 @@ class Timeline:
     "" or what is missing, and then every frame before `whole_until_s` is there all the same.
     """
 
-    path: Path
+    path: Place
     pts: np.ndarray
     time_base: Fraction
     frame_s: float
@@ -50,7 +57,8 @@ class Timeline:
     def find_stretch(self, start_s: float = 0.0, end_s: float = math.inf) -> tuple[int, int]:
         """Numbers (first, last + 1) of the frames with start_s <= time < end_s.
 
-        None there, or a file that is not whole up to `end_s`, is a `PainlibError`.
+        None there, an `end_s` more than a frame beyond the end, or a file that is not whole up to it, is a
+        `PainlibError`.
         """
         self.check_whole(end_s)
         first, end = (int(number) for number in np.searchsorted(self.times, [start_s, end_s]))
@@ -59,6 +67,12 @@ class Timeline:
                 f"Expected frames with {start_s:g} s <= time < {end_s:g} s, got none: {self.path} has "
                 f"{len(self.pts)} frames, the last at {self.times[-1]:.3f} s. Mend `start_s` and `end_s` "
                 "(seconds inside this file)."
+            )
+        film_end_s = float(self.times[-1]) + self.frame_s
+        if math.isfinite(end_s) and end_s > film_end_s + self.frame_s:
+            raise PainlibError(
+                f"Expected `end_s` within the film, got {end_s:g} s: {self.path} ends at {film_end_s:.3f} s. "
+                "Mend `end_s` (seconds inside this file), or leave it empty to use the film to its end."
             )
         return first, end
 
@@ -77,7 +91,7 @@ def load_timelines(parts: Sequence[VideoPart]) -> list[Timeline]:
 
 def load_timeline(path: str | Path) -> Timeline:
     """List the packets of a video: number and time of every frame, and whether the file is whole."""
-    path = Path(path)
+    path = to_place(path)
     with open_video(path) as (container, stream), _ffmpeg_errors() as errors:
         # An mp4's edit list takes frames out of its index, not out of its count.
         in_index = "mp4" in container.format.name and stream.frames
@@ -134,19 +148,27 @@ def load_timeline(path: str | Path) -> Timeline:
 
 
 @contextmanager
-def open_video(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
-    """An open file and its first video stream, to be decoded by one thread."""
-    if not path.is_file():
+def open_video(
+    path: Place, accelerator: HWAccel | None = None
+) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
+    """An open file or URL and its first video stream, to be decoded by one thread (or by `accelerator`)."""
+    if not is_url(path) and not Path(path).is_file():
         raise PainlibError(
             f"Expected a video, found no file: {path}. Mend the column `video`, or copy the file there."
         )
-    try:
-        container = av.open(f"file:{path}")  # "file:" keeps a colon in a name from being read as a protocol
-    except (av.error.FFmpegError, OSError) as error:
-        raise PainlibError(f"Expected a video, but {path} cannot be opened ({error}). {REMEDY}") from error
-    with container:
+    with ExitStack() as opened:
+        source: Any = f"file:{path}"  # "file:" keeps a colon in a name from being read as a protocol
+        if is_url(path):
+            source = opened.enter_context(open_binary(path))
+        try:
+            container = av.open(source, buffer_size=READ_AT_ONCE, hwaccel=accelerator)
+        except (av.error.FFmpegError, OSError) as error:
+            raise PainlibError(
+                f"Expected a video, but {path} cannot be opened ({error}). {REMEDY}"
+            ) from error
+        opened.enter_context(container)
         if not container.streams.video:
-            raise PainlibError(f"Expected a video, got a file without one: {path}. Mend the column `video`.")
+            raise PainlibError(f"Expected a video, got a file without one: {path}. {TABLE_REMEDY}")
         stream = container.streams.video[0]
         if stream.codec_context is None:
             raise PainlibError(
@@ -156,13 +178,13 @@ def open_video(path: Path) -> Iterator[tuple[av.container.InputContainer, av.Vid
         yield container, stream
 
 
-def find_cut(path: Path, container_format: str) -> str:
+def find_cut(path: Place, container_format: str) -> str:
     """What the structure of the file says is missing at its end; "" if nothing."""
-    size = path.stat().st_size
+    size, _ = mark_file(path)
     if container_format == "mpegts" and all(size % packet for packet in (188, 192, 204)):
         return "the file ends within a transport packet"
     if "mp4" in container_format:
-        with open(path, "rb") as file:
+        with open_binary(path, BOX_BLOCK) as file:
             begin = 0
             while begin + 8 <= size:
                 file.seek(begin)

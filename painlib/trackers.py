@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from painlib.faults import Faults, PainlibError, did_you_mean
+from painlib.places import is_url
 from painlib.pose_labels import KEYPOINTS
+from painlib.remote import fetch_copy
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +25,7 @@ KINDS = "DeepLabCut .h5 or .csv, SLEAP analysis .h5 or .slp, Lightning Pose .csv
 
 
 def read_tracker(path: str | Path, point_names: Sequence[str], individual: str | None = None) -> pd.DataFrame:
-    """Read nose and eyes from a tracker's file; what wrote it is seen from the file itself.
+    """Read nose and eyes from a tracker's file or URL; what wrote it is seen from the file itself.
 
     `point_names`: the file's names of nose, right eye and left eye ("" = not tracked). `individual`: which
     animal, where the file has several. Returns one row a frame: `frame` (the file's own zero-based number)
@@ -34,6 +36,12 @@ def read_tracker(path: str | Path, point_names: Sequence[str], individual: str |
     """
     import pandas as pd
 
+    if is_url(path):
+        with fetch_copy(str(path)) as copy:
+            try:
+                return read_tracker(copy, point_names, individual)
+            except PainlibError as error:
+                raise PainlibError(str(error).replace(str(copy), str(path))) from error
     path = Path(path)
     if len(point_names) != len(KEYPOINTS) or not any(point_names):
         raise PainlibError(

@@ -12,15 +12,13 @@ import numpy as np
 import pandas as pd
 
 from painlib.faults import Faults, PainlibError
+from painlib.fold_training import Examine, FoldRows, train_folds
 from painlib.metrics import score_animals, summarise_animals
-from painlib.model import LABELS, PainNet
-from painlib.prediction import predict_faces
-from painlib.training import TrainSettings, train_classifier
+from painlib.model import LABELS
+from painlib.training import TrainSettings
 
 FACE_COLUMNS = ("recording", "subject", "camera", "frame", "label")
 HoldOut = Literal["subject", "strain", "lab"]
-# Called with a fold's network and the rows it never saw; what it returns is kept beside the judgements.
-Examine = Callable[[PainNet, np.ndarray], pd.DataFrame]
 
 
 @dataclass(frozen=True)
@@ -119,6 +117,7 @@ def cross_validate(
     log: Callable[[dict[str, Any]], None] | None = None,
     tensorboard: Path | None = None,
     examine: Examine | None = None,
+    workers: int = 1,
 ) -> CrossValidation:
     """Train one network a fold and let it judge the animals it never saw.
 
@@ -127,7 +126,8 @@ def cross_validate(
     chosen on held-out animals. `folds` and `hold_out` as in `split_animals`. `folder` keeps a checkpoint a
     fold: a fold that finished with the same parameters, seed and faces is not trained again, one that was cut
     short goes on. `log` gets each epoch with its fold's name. `examine` gets each fold's network and the rows
-    that it never saw, and returns a table of them.
+    that it never saw, and returns a table of them. `workers` folds are trained at once (`train_folds`), which
+    changes nothing in what they give.
     """
     missing = [column for column in FACE_COLUMNS if column not in faces]
     if missing or len(faces) != len(inputs):
@@ -138,43 +138,30 @@ def cross_validate(
     faces = faces.reset_index(drop=True)
     subject, labels = faces["subject"].to_numpy(dtype=str), faces["label"].to_numpy(dtype=np.int64)
     rounds = split_animals(faces, folds, seed, hold_out)
+    rows = [_split_rows(fold, subject) for fold in rounds]
+    kept = [*FACE_COLUMNS, *(["sex"] if "sex" in faces else [])]
     judged, histories, examined = [], [], []
-    for fold in rounds:
-        held_out = np.isin(subject, fold.held_out)
-        train_rows, test_rows = np.flatnonzero(~held_out), np.flatnonzero(held_out)
-        assert not set(subject[train_rows]) & set(subject[test_rows]), "an animal on both sides"
-        trained = train_classifier(
-            inputs,
-            labels,
-            train_rows,
-            params,
-            seed,
-            checkpoint=folder / fold.name / "checkpoint.pt" if folder else None,
-            log=_name_fold(log, fold.name) if log else None,
-            tensorboard=tensorboard / fold.name if tensorboard else None,
-            description=f"Training {fold.name} of {len(rounds)}",
-        )
-        probabilities = predict_faces(
-            trained.net,
-            inputs,
-            params.batch,
-            params.device,
-            rows=test_rows,
-            description=f"Judging {fold.name}",
-        )
-        kept = [*FACE_COLUMNS, *(["sex"] if "sex" in faces else [])]
-        judged.append(
-            faces.loc[test_rows, kept].assign(
-                fold=fold.name, p_no_pain=probabilities[:, 0], p_pain=probabilities[:, 1]
-            )
-        )
+    training = train_folds(
+        inputs, labels, rows, params, seed,
+        workers=workers, folder=folder, log=log, tensorboard=tensorboard, examine=examine,
+    )  # fmt: skip
+    for fold, trained in zip(rows, training, strict=True):
+        p_no_pain, p_pain = trained.probabilities.T
+        judged.append(faces.loc[fold.test, kept].assign(fold=fold.name, p_no_pain=p_no_pain, p_pain=p_pain))
         histories.append(trained.history.assign(fold=fold.name))
-        if examine:
-            examined.append(examine(trained.net, test_rows).assign(fold=fold.name))
+        if trained.examined is not None:
+            examined.append(trained.examined.assign(fold=fold.name))
     out_of_fold = pd.concat(judged).sort_index().reset_index(drop=True)
     history = pd.concat(histories, ignore_index=True)
     together = pd.concat(examined, ignore_index=True) if examined else None
     return CrossValidation(out_of_fold, history, rounds, together)
+
+
+def _split_rows(fold: Fold, subject: np.ndarray) -> FoldRows:
+    held_out = np.isin(subject, fold.held_out)
+    train, test = np.flatnonzero(~held_out), np.flatnonzero(held_out)
+    assert not set(subject[train]) & set(subject[test]), "an animal on both sides"
+    return FoldRows(fold.name, train, test)
 
 
 def score_groups(validation: CrossValidation, seed: int) -> pd.DataFrame:
@@ -244,10 +231,6 @@ def _deal_animals(
     # Animals alike in labels, then in sex, follow each other and are dealt out like cards.
     dealt = sorted(shuffled, key=lambda name: animals[name])
     return [tuple(sorted(dealt[start::folds])) for start in range(folds)]
-
-
-def _name_fold(log: Callable[[dict[str, Any]], None], name: str) -> Callable[[dict[str, Any]], None]:
-    return lambda row: log({"fold": name} | row)
 
 
 def _check_groups(groups: list[tuple[str, ...]], labels: dict[str, set[int]]) -> None:

@@ -29,7 +29,9 @@ from av.video.reformatter import (
 )
 
 from painlib.cohort import VideoPart
+from painlib.decoding import decode_frames
 from painlib.faults import PainlibError
+from painlib.places import Place, to_place
 from painlib.tables import write_whole
 from painlib.timeline import REMEDY, Timeline, find_cut, load_timeline, load_timelines, open_video
 
@@ -44,7 +46,7 @@ class VideoInfo:
     A container that does not count its frames (Matroska, MPEG-TS) is given duration x rate; 0 is unknown.
     """
 
-    path: Path
+    path: Place
     width: int
     height: int
     fps: float
@@ -93,13 +95,17 @@ class Orientation(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One decoded frame; it becomes RGB only where `image` or `shrunk` is asked for."""
+    """One decoded frame; it becomes RGB only where `image` or `shrunk` is asked for.
+
+    `decoder`: what decoded it, "software" or "cuda".
+    """
 
     number: int
     time_s: float
     decoded: av.VideoFrame
     reformatter: VideoReformatter
     orientation: Orientation
+    decoder: str = "software"
 
     @cached_property
     def image(self) -> np.ndarray:
@@ -142,7 +148,7 @@ def probe_video(path: str | Path, end_s: float = math.inf) -> VideoInfo:
     `PainlibError` where that fails, or where the file is cut short (with `end_s` the latter is left to
     `read_frames`, which sees whether the stretch is whole).
     """
-    path = Path(path)
+    path = to_place(path)
     with open_video(path) as (container, stream):
         cut = find_cut(path, container.format.name)
         if cut and math.isinf(end_s):
@@ -166,14 +172,18 @@ def probe_video(path: str | Path, end_s: float = math.inf) -> VideoInfo:
 
 
 def read_frames(
-    parts: Sequence[VideoPart], offset_s: float = 0.0, timelines: Sequence[Timeline] | None = None
+    parts: Sequence[VideoPart],
+    offset_s: float = 0.0,
+    timelines: Sequence[Timeline] | None = None,
+    decoder: str = "software",
 ) -> Iterator[Frame]:
     """Frames of one camera's parts, in order; each part decoded once, from the keyframe before its start.
 
     Number and time count on from file to file: the next one starts one frame duration after the last frame.
     Stretches of the same file, one after the other, keep that file's numbers and times. Time = seconds since
     the first frame of the first file, plus `offset_s`. `timelines`: those of `parts`, where they are at hand.
-    `PainlibError` where a file is damaged inside its stretch, or has no frame there.
+    `decoder`: see `decode_frames`. `PainlibError` where a file is damaged inside its stretch, or has no frame
+    there.
     """
     lines = load_timelines(parts) if timelines is None else timelines
     stretches = [line.find_stretch(part.start_s, part.end_s) for part, line in zip(parts, lines, strict=True)]
@@ -186,10 +196,10 @@ def read_frames(
             begin_s += float(previous.times[-1]) + previous.frame_s
         reformatter = VideoReformatter()
         orientation: Orientation | None = None
-        for number, decoded in _decode(line, first, end):
+        for number, decoded, by in decode_frames(line, first, end, decoder):
             orientation = orientation or Orientation.of(decoded)
             time_s = begin_s + float(line.times[number])
-            yield Frame(n_before + number, time_s, decoded, reformatter, orientation)
+            yield Frame(n_before + number, time_s, decoded, reformatter, orientation, by)
         previous = line
 
 
@@ -199,7 +209,7 @@ def read_frame(path: str | Path, number: int, timeline: Timeline | None = None) 
     if not 0 <= number < len(line.pts):
         raise PainlibError(f"Expected a frame number from 0 to {len(line.pts) - 1}, got {number}: {path}")
     line.check_whole(float(line.times[number]))
-    _, decoded = next(_decode(line, number, number + 1))
+    _, decoded, _ = next(decode_frames(line, number, number + 1))
     return Frame(number, float(line.times[number]), decoded, VideoReformatter(), Orientation.of(decoded))
 
 
@@ -245,44 +255,6 @@ def write_video(path: str | Path, frames: Iterable[np.ndarray], fps: float, crf:
             container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
     return path
-
-
-def _decode(line: Timeline, first: int, end: int) -> Iterator[tuple[int, av.VideoFrame]]:
-    """Frames first .. end - 1 with their numbers, none left out; anything else is a `PainlibError`."""
-    earlier = [dts for pts, dts in line.keyframes if pts <= line.pts[first]]
-    # Some files land late when they seek (edit lists), or lose their times: then from an earlier keyframe.
-    starts = [*earlier[:0:-1][:3], None]
-    number, reason = first, ""
-    for start in starts:
-        # Without usable times frames are counted, from the start of the file.
-        number, reason = (first if line.keyframes else 0), "the video ends before it"
-        with open_video(line.path) as (container, stream):
-            try:
-                if start is not None:
-                    container.seek(start, stream=stream)
-                for frame in container.decode(stream):
-                    if line.keyframes and (frame.pts is None or frame.pts < line.pts[number]):
-                        continue
-                    if line.keyframes and frame.pts > line.pts[number]:
-                        reason = "it is left out"
-                        break
-                    if number >= first:
-                        if frame.is_corrupt:
-                            reason = "it is damaged"
-                            break
-                        yield number, frame
-                    number += 1
-                    if number == end:
-                        return
-            except av.error.FFmpegError as error:
-                reason = str(error)
-        if number > first:
-            break
-    raise PainlibError(
-        f"Video is damaged: {line.path}: expected {end - first} frames from number {first}, got "
-        f"{max(number - first, 0)}; frame {number} at {line.times[number]:.3f} s cannot be decoded "
-        f"({reason}). {REMEDY}"
-    )
 
 
 def _to_yuv(image: np.ndarray, reformatter: VideoReformatter) -> av.VideoFrame:

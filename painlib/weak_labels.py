@@ -95,7 +95,7 @@ def save_final_model(
         ),
         calibration=calibration,
         quality_limits=limits,
-        training=params.model_dump(mode="json", exclude={*StageParams.model_fields, "device"}),
+        training=params.model_dump(mode="json", exclude={*StageParams.model_fields, "device", "launch"}),
         seed=params.seed,
         versions={"painlib": find_version(), **list_versions()},
     )

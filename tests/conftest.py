@@ -6,11 +6,6 @@ from pathlib import Path
 import pytest
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Those with a group, the long ones, begin first: no process is left alone with one at the end."""
-    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
-
-
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """What a long check prints is its result: shown when it ends, wherever it ran."""
     if report.when == "call" and "verify" in report.keywords and "PYTEST_XDIST_WORKER" not in os.environ:
@@ -21,10 +16,11 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 @pytest.fixture(scope="session")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where long checks that build on each other find what is made: `PAINLIB_VERIFY` keeps it, so that a
-    stopped check goes on; otherwise a temporary folder."""
+    """Where long checks that build on each other find what is made: the folder that `PAINLIB_VERIFY` names
+    (a stopped check goes on), or a temporary one that all processes of this run share."""
     name = os.environ.get("PAINLIB_VERIFY")
-    return Path(name) if name else tmp_path_factory.mktemp("verify")
+    own = tmp_path_factory.getbasetemp()
+    return Path(name) if name else (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "kept"
 
 
 @pytest.fixture(scope="session")

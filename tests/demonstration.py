@@ -5,13 +5,23 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from filelock import FileLock
 from scipy import stats as scipy_stats
 from sklearn.metrics import roc_auc_score
 
 from painlib.baseline import fit_predict_baseline
+from painlib.calibration import (
+    cross_calibrate,
+    cross_estimate_shown,
+    fit_calibration,
+    mark_latent_pain,
+    score_abstention,
+    score_calibration,
+)
 from painlib.cohort import Recording, iter_recordings, load_cohort
 from painlib.crop import apply_rules
 from painlib.demo import DemoParams, draw_cohort
@@ -25,6 +35,7 @@ from painlib.prediction import predict_faces
 from painlib.stats import run_assay
 from painlib.tables import read_table
 from painlib.training import train_classifier
+from painlib.validation import cross_validate
 from painlib.weak_labels import label_faces
 
 ROOT = Path(__file__).parents[1]
@@ -41,7 +52,14 @@ class Held:
     animals: pd.DataFrame
 
 
-def run_demonstration(
+def run_demonstration(folder: Path, seed: int, strength: float, **more: Any) -> Held:
+    """`demonstrate`, in one process at a time: checks that run side by side share what is in `folder`."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{folder}.lock"):
+        return demonstrate(folder, seed, strength, **more)
+
+
+def demonstrate(
     folder: Path, seed: int, strength: float, pose_from: Path | None = None, workers: int = 2, **sizes: float
 ) -> Held:
     """Draw, train the pose network and the classifier, judge the assay animals, and compare with the truth.
@@ -136,6 +154,60 @@ def train_on_labels(
     every = np.arange(len(faces))
     trained = train_classifier(inputs, labels, every, train, seed, checkpoint=folder / f"{name}.pt")
     return inputs, labels, trained.net
+
+
+def have_faces(folder: Path) -> bool:
+    """Whether `run_demonstration` has cut all faces into `folder`: what is trained from them is kept."""
+    return (folder / "net.npy").is_file()
+
+
+def judge_out_of_fold(folder: Path, seed: int, **settings: float) -> pd.DataFrame:
+    """Labelled faces judged as 02_train does, by networks that never saw their animals, with the truth.
+
+    Reads the cohort and the faces that `run_demonstration` left in `folder` and changes none of it: what is
+    made is kept under `calibration/`, and a stopped check goes on with the fold it was in. Parameters are
+    those of params/demo.yaml but for the seed and `settings`.
+    """
+    own = folder / "calibration"
+    kept = own / "out_of_fold.parquet"
+    if not kept.is_file():
+        train = load_run(ROOT / "params" / "demo.yaml", ROOT / "notebooks").stages["train"]
+        assert isinstance(train, TrainParams)
+        train = train.model_copy(update={"seed": seed, **settings})
+        recordings = iter_recordings(load_cohort(folder / "cohort" / "cohort.csv"))
+        store = FaceStore(folder, recordings)
+        faces = label_faces(store.index, recordings)
+        own.mkdir(exist_ok=True)
+        inputs = load_network_inputs(store, faces.index, train.input_px, own / "inputs.npy")
+        found = cross_validate(inputs, faces, train, train.folds, seed, folder=own / "folds")
+        found.out_of_fold.to_parquet(kept.with_suffix(".part"))
+        kept.with_suffix(".part").rename(kept)
+        (own / "inputs.npy").unlink()
+    judged = join_truth(folder, pd.read_parquet(kept))
+    return judged.assign(latent=mark_latent_pain(judged["latent_pain"]))
+
+
+def score_probabilities(judged: pd.DataFrame, method: Literal["floor", "temperature", "isotonic"]) -> dict:
+    """Raw, calibrated and shown (the weak label's error taken out) probabilities of held-out animals, scored
+    against the weak label and against latent pain, each calibrated by other animals.
+
+    By truth, probabilities and measure: value and 95 % interval over animals. AURC: area under risk against
+    coverage; risk: at full coverage, which is the area that abstaining at random has.
+    """
+    table = cross_calibrate(judged, method)
+    table["shown"] = cross_estimate_shown(judged, method)["p_pain_shown"]
+    columns = {"raw": "p_pain", "calibrated": "p_pain_calibrated", "shown": "shown"}
+    told: dict = {"fitted to all": fit_calibration(judged, method).explain()}
+    for truth in ("label", "latent"):
+        scores = score_calibration(table, truth, columns)
+        told[truth] = {"animals": int(scores["n_animals"].max()), "faces": int(scores["n_faces"].max())}
+        for name, column in columns.items():
+            own = scores[scores["probabilities"] == name].set_index("measure")
+            risk = score_abstention(table, column, truth).summary.set_index("measure")
+            both = pd.concat([own.loc[["ece", "brier"]], risk])[["value", "ci_low", "ci_high"]]
+            told[truth][name] = {str(measure): row.round(4).tolist() for measure, row in both.iterrows()}
+        told[truth]["ece by chance"] = round(float(scores["by_chance"].max()), 4)
+    return told
 
 
 def join_truth(folder: Path, faces: pd.DataFrame) -> pd.DataFrame:

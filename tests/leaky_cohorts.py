@@ -123,7 +123,7 @@ def leak_into(drawn: DrawnFaces, leak: str | None, labels: tuple[str, ...] = ("p
 SETTINGS = SimpleNamespace(
     input_px=INPUT_PX, channels=(16, 32, 64, 64, 64, 64), head_widths=(64, 32), epochs=4,
     faces_per_epoch=1500, batch=128, learning_rate=1e-3, rotation_deg=20.0, flip=True, precision="auto",
-    device="cpu",
+    device="cpu", processes=1, launch="",
 )  # fmt: skip
 
 N_TRAIN, N_HELD, N_FACES = 8, 3, 100  # animals trained on, held out; faces of each recording

@@ -28,17 +28,31 @@ def draw_head(
     return image
 
 
+def read_number(image: np.ndarray) -> int:
+    """The number that `draw_head` has drawn into a frame, of the frame at half its size."""
+    return sum(int(image[2, 2 + 4 * bit].mean() > 127) << bit for bit in range(8))
+
+
 class SpotNetwork:
     """Finds each spot as the mean place of its colour; likelihood 0.95 where it is there, else 0.05."""
 
     fingerprint = "spots 1"
+    device = "cpu"
 
     def __init__(self, kill_at: int = -1, kill_once: str = "", slow_s: float = 0.0) -> None:
         self.kill_at, self.kill_once, self.slow_s = kill_at, kill_once, slow_s
         self.n_images = 0
         self.largest_batch = 0
 
-    def predict(self, images) -> np.ndarray:
+    def predict_plainly(self, images) -> np.ndarray:
+        """(n, 3, 3): x, y, likelihood; not counted."""
+        return np.stack([self._find(image) for image in images])
+
+    def list_engines(self) -> list:
+        """None: it runs as it is."""
+        return []
+
+    def predict(self, images, precision="float32") -> np.ndarray:
         """(n, 3, 3): x, y, likelihood."""
         self.n_images += len(images)
         self.largest_batch = max(self.largest_batch, len(images))
@@ -46,7 +60,7 @@ class SpotNetwork:
         return np.stack([self._find(image) for image in images])
 
     def _find(self, image: np.ndarray) -> np.ndarray:
-        number = sum((image[2, 2 + 4 * bit].mean() > 127) << bit for bit in range(8))  # at half size
+        number = read_number(image)
         if number == self.kill_at and not (self.kill_once and Path(self.kill_once).exists()):
             if self.kill_once:
                 Path(self.kill_once).touch()

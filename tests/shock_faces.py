@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from filelock import FileLock
 from sklearn.metrics import roc_auc_score
 
 from painlib.baseline import fit_predict_baseline
@@ -80,7 +82,14 @@ def write_cohort(real: Path, folder: Path, shocks: tuple[int, ...]) -> Path:
     return folder / "cohort.csv"
 
 
-def hold_out(
+def hold_out(real: Path, folder: Path, mouse: str, seed: int, **more: Any) -> Fold:
+    """`train_on_others`, in one process at a time: checks that run side by side share what is in `folder`."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{folder}.lock"):
+        return train_on_others(real, folder, mouse, seed, **more)
+
+
+def train_on_others(
     real: Path,
     folder: Path,
     mouse: str,

@@ -2,9 +2,12 @@
 
 import numpy as np
 import pytest
+import torch
 from scipy import stats
 
+from painlib import device_batches
 from painlib.batches import draw_epoch, load_batches, split_batches, warp_faces
+from painlib.device_batches import DeviceFaces, warp_on_device
 
 PX = 65
 MIDDLE = 32
@@ -121,3 +124,71 @@ def test_working_ahead_gives_the_same_batches_in_order():
     assert answers.tolist() == labels[draw.rows[:8]].tolist()
     expected = warp_faces(faces[draw.rows[:8]], draw.angle_deg[:8], draw.mirrored[:8])
     np.testing.assert_array_equal(images.permute(0, 2, 3, 1), expected)
+
+
+def draw_smooth(n: int, px: int) -> np.ndarray:
+    """Faces (n, px, px, 3) of soft colours: neighbours differ by a few grey levels."""
+    y, x = np.mgrid[:px, :px] / px
+    phases = np.random.default_rng(2).uniform(0, 6, (n, 3, 2))
+    waves = np.sin(5 * x[None, None] + phases[:, :, :1, None]) * np.cos(4 * y + phases[:, :, 1:, None])
+    return np.ascontiguousarray((128 + 120 * waves).round().astype(np.uint8).transpose(0, 2, 3, 1))
+
+
+@pytest.mark.parametrize("px", [64, 65])
+def test_the_devices_warp_is_that_of_opencv(px):
+    faces = draw_smooth(12, px)
+    rng = np.random.default_rng(3)
+    angle, mirrored = rng.uniform(-40, 40, 12), np.arange(12) % 2 == 0
+    expected = warp_faces(faces, angle, mirrored).astype(int)
+    got = warp_on_device(torch.from_numpy(faces), angle, mirrored).permute(0, 2, 3, 1).numpy().astype(int)
+    assert abs(got - expected).max() <= 2
+    assert abs(got - expected).mean() < 0.3
+    assert abs(got - faces).mean() > 20, "the faces were turned"
+
+
+def test_the_devices_warp_moves_nothing_it_is_not_told_to_and_repeats_edges():
+    faces = np.random.default_rng(0).integers(0, 256, (3, PX, PX, 3), dtype=np.uint8)
+    for mirrored, expected in ((False, faces), (True, faces[:, :, ::-1])):
+        got = warp_on_device(torch.from_numpy(faces), np.zeros(3), np.full(3, mirrored))
+        np.testing.assert_array_equal(got.permute(0, 2, 3, 1).numpy(), expected)
+    grey = torch.full((1, PX, PX, 3), 90, dtype=torch.uint8)
+    assert (warp_on_device(grey, np.array([20.0]), np.array([True])) == 90).all()
+
+
+@pytest.mark.parametrize(("resident", "workers"), [(True, 0), (False, 0), (False, 3)])
+def test_faces_that_lie_on_the_device_make_the_same_batches(resident, workers):
+    faces, labels = draw_smooth(40, 32), np.random.default_rng(0).integers(0, 2, 40)
+    rows = np.array([31, 3, 8, 8, 22, 39, 5])
+    draw, batches = draw_epoch(rows, 30, 20, True, seed=0, epoch=1), split_batches(30, 8)
+    source = DeviceFaces(faces, labels, rows, torch.device("cpu"), workers, resident)
+    assert source.resident == resident
+    made = list(source.load(draw, batches))
+    assert [len(answers) for _, answers in made] == [8, 8, 8, 6]
+    for (images, answers), batch in zip(made, batches, strict=True):
+        own = draw.rows[batch], draw.angle_deg[batch], draw.mirrored[batch]
+        expected = warp_faces(faces[own[0]], *own[1:]).astype(int)
+        assert images.shape == (len(answers), 3, 32, 32)
+        assert abs(images.permute(0, 2, 3, 1).numpy() - expected).max() <= 3
+        assert answers.tolist() == labels[own[0]].tolist()
+
+
+def test_faces_lie_on_the_device_only_while_they_leave_it_half_its_memory(monkeypatch):
+    faces, labels = draw_smooth(10, 32), np.zeros(10, int)
+    size = 6 * 32 * 32 * 3
+    for free, expected in ((2 * size, True), (2 * size - 2, False), (0, False)):
+        monkeypatch.setattr(device_batches, "find_free_memory", lambda device, free=free: free)
+        source = DeviceFaces(faces, labels, np.arange(4, 10), torch.device("cpu"))
+        assert source.resident == expected
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+def test_on_a_graphics_card_faces_lie_there_and_are_turned_there():
+    faces, labels = draw_smooth(20, 64), np.arange(20) % 2
+    draw, batches = draw_epoch(np.arange(20), 40, 20, True, seed=0, epoch=1), split_batches(40, 16)
+    source = DeviceFaces(faces, labels, np.arange(20), torch.device("cuda"))
+    assert source.resident
+    images, answers = next(source.load(draw, batches))
+    assert images.is_cuda
+    assert answers.is_cuda
+    expected = warp_faces(faces[draw.rows[:16]], draw.angle_deg[:16], draw.mirrored[:16]).astype(int)
+    assert abs(images.permute(0, 2, 3, 1).cpu().numpy() - expected).max() <= 2

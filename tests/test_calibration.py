@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from figures import artists, find_overlaps, labels_of, page_of, words
 from pydantic import ValidationError
-from scipy import stats
+from scipy import optimize, stats
 from sklearn.calibration import calibration_curve
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss, log_loss
@@ -22,11 +22,13 @@ from painlib.calibration import (
     Calibration,
     QualityLimits,
     abstain_calls,
+    check_abstention,
     choose_limits,
     compute_ece,
     count_calls,
     count_left_out,
     cross_calibrate,
+    cross_estimate_shown,
     find_call_confidence,
     find_quality_limits,
     fit_calibration,
@@ -121,7 +123,8 @@ def test_the_temperature_is_that_of_a_logistic_regression_without_intercept():
     logit = np.log(table["p_pain"] / table["p_no_pain"]).to_numpy()[:, None]
     reference = LogisticRegression(C=np.inf, fit_intercept=False, tol=1e-10)
     reference.fit(logit, table["label"], sample_weight=weight)
-    assert fit_calibration(table).temperature == pytest.approx(1 / reference.coef_[0, 0], rel=1e-4)
+    fitted = fit_calibration(table, "temperature")
+    assert fitted.temperature == pytest.approx(1 / reference.coef_[0, 0], rel=1e-4)
 
 
 def test_isotonic_pools_what_falls():
@@ -151,7 +154,7 @@ def test_zero_and_one_are_defined_and_nothing_stays_nothing():
 
 
 def test_calibration_never_changes_a_temperature_call():
-    table = cross_calibrate(simulate(temperature=0.3))
+    table = cross_calibrate(simulate(temperature=0.3), "temperature")
     assert ((table["p_pain"] > 0.5) == (table["p_pain_calibrated"] > 0.5)).all()
 
 
@@ -167,7 +170,7 @@ DEGENERATE = {
 }
 
 
-@pytest.mark.parametrize("method", ["temperature", "isotonic"])
+@pytest.mark.parametrize("method", ["floor", "temperature", "isotonic"])
 @pytest.mark.parametrize("name", DEGENERATE)
 def test_a_fit_that_cannot_be_leaves_probabilities_as_they_are_and_says_why(name, method):
     table, why = DEGENERATE[name]
@@ -186,10 +189,113 @@ def test_judging_without_a_mistake_has_no_best_temperature():
         "none",
         "Every held-out face is judged rightly: no temperature is best.",
     )
+    assert fit_calibration(table, "temperature") == fitted
     assert fit_calibration(table, "isotonic").method == "isotonic"
 
 
-@pytest.mark.parametrize("method", ["temperature", "isotonic"])
+# --- weak labels ---
+
+
+def mislabel(table: pd.DataFrame, floor: float, seed: int = 0) -> pd.DataFrame:
+    """So large a share of the faces that show no pain labelled pain."""
+    drawn = np.random.default_rng(seed).random(len(table)) < floor
+    return table.assign(shows=table["label"], label=np.where(drawn, 1, table["label"]))
+
+
+@pytest.mark.parametrize("floor", [0.15, 0.3])
+def test_the_share_of_weak_labels_and_what_lies_under_them_are_found(floor):
+    # The network says the probability that pain shows, its logit twice too large.
+    table = mislabel(simulate(animals=40, temperature=2.0), floor)
+    fitted = fit_calibration(table)
+    assert fitted.method == "floor"
+    assert fitted.floor == pytest.approx(floor, abs=0.03)
+    assert fitted.temperature == pytest.approx(2, rel=0.1)
+    logit = np.linspace(-3, 3, 13)
+    np.testing.assert_allclose(fitted.estimate_shown(sigmoid(2 * logit)), sigmoid(logit), atol=0.04)
+    of_label = floor + (1 - floor) * sigmoid(logit)
+    np.testing.assert_allclose(fitted.apply(sigmoid(2 * logit)), of_label, atol=0.04)
+    # A temperature has no floor to give.
+    assert np.abs(fit_calibration(table, "temperature").apply(sigmoid(2 * logit)) - of_label).max() > 0.08
+
+
+def test_the_fit_is_that_of_least_log_loss():
+    """Against a search by scipy that knows no gradient, animals of unlike size."""
+    table = mislabel(simulate(animals=8), 0.25)
+    table = table[table["frame"] < 20 + 20 * table["subject"].str[1:].astype(int)]
+    weight = (1 / table.groupby("subject")["label"].transform("size")).to_numpy()
+    logit = np.log(table["p_pain"] / table["p_no_pain"]).to_numpy()
+
+    def loss(at: np.ndarray) -> float:
+        p = at[2] + (1 - at[2]) * sigmoid(logit / at[0] + at[1])
+        return float(log_loss(table["label"], p, sample_weight=weight))
+
+    best = optimize.minimize(
+        loss, [1.5, 0.1, 0.2], method="Nelder-Mead", options={"xatol": 1e-7, "fatol": 1e-12}
+    )
+    fitted = fit_calibration(table)
+    assert (fitted.temperature, fitted.offset, fitted.floor) == pytest.approx(tuple(best.x), abs=2e-3)
+
+
+def test_without_weak_labels_a_floor_is_a_temperature():
+    """At T = 2 exactly, as many faces as each probability asks for: the floor goes to 0."""
+    p, n = np.arange(1, 20) / 20, 200
+    odds = (p / (1 - p)) ** 2
+    tables = [
+        judge(f"m{k}", [1] * round(n * one) + [0] * round(n * (1 - one)), [o / (1 + o)] * n)
+        for k in range(6)
+        for one, o in zip(p, odds, strict=True)
+    ]
+    fitted = fit_calibration(join(*tables))
+    assert fitted.method == "temperature"
+    assert fitted.temperature == pytest.approx(2, rel=1e-3)
+    assert fitted.floor is None
+    assert fitted.remark == "No floor: of the faces that show no pain hardly one is labelled pain."
+    np.testing.assert_array_equal(fitted.estimate_shown(p), fitted.apply(p))
+    # Drawn by chance the floor is small, and what comes out hardly another.
+    table, logit = simulate(), np.linspace(-3, 3, 13)
+    np.testing.assert_allclose(fit_calibration(table).apply(sigmoid(2 * logit)), sigmoid(logit), atol=0.04)
+
+
+def test_few_animals_and_faces_told_apart_by_a_threshold_have_no_floor():
+    few = fit_calibration(mislabel(simulate(animals=5), 0.3))
+    assert (few.method, few.remark) == ("temperature", "No floor is fitted to 5 animals; 6 are needed.")
+    assert few == fit_calibration(mislabel(simulate(animals=5), 0.3), "temperature").model_copy(
+        update={"remark": few.remark}
+    )
+    two = join(
+        judge("a", [1, 1, 0, 0], [0.9, 0.6, 0.7, 0.1]), judge("b", [1, 0, 0, 0], [0.8, 0.3, 0.2, 0.55])
+    )
+    assert fit_calibration(two).method == "temperature"
+    apart = join(*(judge(f"m{k}", [1, 1, 0, 0], [0.9, 0.7, 0.6, 0.1 + k / 100]) for k in range(8)))
+    threshold = fit_calibration(apart)
+    assert threshold.method == "temperature"
+    assert threshold.remark.startswith("No floor: ")
+
+
+def test_what_shows_is_the_labels_probability_less_the_floor_fold_by_fold():
+    table = mislabel(simulate(animals=12, faces=100), 0.25)
+    shown, calibrated = cross_estimate_shown(table), cross_calibrate(table)
+    for fold, fitted in fit_fold_calibrations(table).items():
+        own = (table["fold"] == fold).to_numpy()
+        assert fitted.floor is not None
+        back = fitted.floor + (1 - fitted.floor) * shown["p_pain_shown"][own]
+        np.testing.assert_allclose(calibrated["p_pain_calibrated"][own], back)
+    scores = score_calibration(shown, "shows", {"raw": "p_pain", "shown": "p_pain_shown"})
+    ece = scores[scores["measure"] == "ece"].set_index("probabilities")["value"]
+    assert ece["shown"] < 0.06 < ece["raw"]
+
+
+def test_a_threshold_that_no_call_of_no_pain_can_reach_is_refused():
+    floor = Calibration(method="floor", temperature=1, offset=-1, floor=0.23, n_animals=9, n_faces=90)
+    check_abstention(floor, 0.5)
+    check_abstention(floor, 0.76)
+    with pytest.raises(PainlibError, match=r"at most 0\.76, got 0\.8.*no call of no pain.*surer than 0\.770"):
+        check_abstention(floor, 0.8)
+    check_abstention(Calibration(method="temperature", temperature=2, n_animals=9, n_faces=90), 0.99)
+    check_abstention(None, 0.9)
+
+
+@pytest.mark.parametrize("method", ["floor", "temperature", "isotonic"])
 def test_probabilities_that_point_the_wrong_way_become_even_odds_with_a_warning(method):
     table = simulate()
     wrong = table.assign(p_pain=table["p_no_pain"])
@@ -213,7 +319,7 @@ def test_faulty_judgements_are_named():
 # --- fitted and scored on different animals ---
 
 
-@pytest.mark.parametrize("method", ["temperature", "isotonic"])
+@pytest.mark.parametrize("method", ["floor", "temperature", "isotonic"])
 def test_an_animals_own_labels_do_not_change_its_calibrated_values(method):
     table = simulate(animals=8, faces=60)
     before = cross_calibrate(table, method)
@@ -265,7 +371,7 @@ def build_card(**parts) -> ModelCard:
     )
 
 
-@pytest.mark.parametrize("method", ["temperature", "isotonic"])
+@pytest.mark.parametrize("method", ["floor", "temperature", "isotonic"])
 def test_the_card_keeps_calibration_and_limits(tmp_path, method):
     calibration = fit_calibration(simulate(), method)
     limits = QualityLimits(min_sharpness=0.1, n_animals=12, remarks={"turn": "no limit: why"})
@@ -292,6 +398,9 @@ def test_a_card_from_before_calibration_still_loads(tmp_path):
         {"method": "temperature"},
         {"method": "temperature", "temperature": 0},
         {"method": "none", "temperature": 2},
+        {"method": "temperature", "temperature": 1, "floor": 0.2},
+        {"method": "floor", "temperature": 1, "floor": 0.2},
+        {"method": "floor", "temperature": 1, "offset": 0, "floor": 0},
         {"method": "isotonic"},
         {"method": "isotonic", "knots_p": [0.1, 0.2], "knots_calibrated": [0.1]},
         {"method": "isotonic", "knots_p": [0.2, 0.1], "knots_calibrated": [0.1, 0.2]},
@@ -482,7 +591,8 @@ def test_sure_calls_of_a_good_network_are_right_more_often():
     assert told.loc["aurc_gain", "ci_low"] > 0
     assert told.loc["accuracy_half_gain", "ci_low"] > 0
     # A temperature keeps the order within a fold: with one fold's fit for all, the area is that of raw ones.
-    one = table.assign(p_pain_calibrated=fit_calibration(table).apply(table["p_pain"]))
+    fitted = fit_calibration(table, "temperature")
+    one = table.assign(p_pain_calibrated=fitted.apply(table["p_pain"]))
     raw = score_abstention(table, "p_pain", seed=1, resamples=20).summary
     pd.testing.assert_frame_equal(score_abstention(one, seed=1, resamples=20).summary, raw)
     assert found.curve["ci_low"].le(found.curve["risk"]).all()

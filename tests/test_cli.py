@@ -1,4 +1,4 @@
-"""The command line: exit codes, messages without tracebacks, check, status, demo."""
+"""The command line: exit codes, messages without tracebacks, check, status, demo, bench."""
 
 import shutil
 import subprocess
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_lab import execute_here, make_lab, write_notebook, write_parameters
+from tiny_lab import add_training_animal, execute_here, make_lab, write_notebook, write_parameters
 
 from painlib import cli, runner
 from painlib.cli import main
@@ -125,10 +125,11 @@ def test_status_shows_each_stage_with_its_reason(lab, capsys):
 
 
 def test_check_tells_what_it_found_and_writes_nothing(lab, capsys):
+    add_training_animal(lab)
     code, out, _ = call("check", lab / "lab.yaml", capsys=capsys)
     assert code == 0
-    assert "recordings: 4 (2 without label, 1 labelled 'no pain', 1 labelled 'pain')" in out
-    assert "4 files, 2 s in all; 4 of 64 x 48 px, 10 frames/s" in out
+    assert "recordings: 6 (2 without label, 2 labelled 'no pain', 2 labelled 'pain')" in out
+    assert "6 files, 4 s in all; 6 of 64 x 48 px, 10 frames/s" in out
     assert "2 labelled frames" in out
     assert "resnet10t, from random weights" in out
     assert "GiB free" in out
@@ -148,7 +149,7 @@ def test_check_gathers_the_faults_of_every_kind_in_one_message(lab, capsys):
     assert code == 1
     for words in ("m1.mp4", "labels.csv", "'m3'", "'m2'"):
         assert words in err
-    assert "vehicle" not in err.replace("'vehicle'", ""), "nobody's treatment is shown"
+    assert "vehicle" not in err, "nobody's treatment is shown"
 
     write_parameters(lab, train={"epohcs": 3})
     code, _, err = call("check", lab / "lab.yaml", capsys=capsys)
@@ -169,8 +170,8 @@ def test_check_wants_a_tracker_file_for_each_camera(lab, capsys):
     write_parameters(lab, crop={"pose_source": "tracker"})
     code, _, err = call("check", lab / "lab.yaml", capsys=capsys)
     assert code == 1
-    assert "Recording m1, camera A: pose_source 'tracker' expected a file" in err
-    assert "Recording m2, camera A" in err
+    assert "Recording 'm1', camera 'A': pose_source 'tracker' expected a file" in err
+    assert "Recording 'm2', camera 'A'" in err
 
 
 def test_check_finds_that_the_disk_is_too_small(lab, capsys, monkeypatch):
@@ -235,3 +236,22 @@ def test_the_command_starts_at_once():
         for _ in range(3)
     ]
     assert np.min(seconds) < 0.3
+
+
+@pytest.mark.parametrize(
+    ("options", "form", "folder"), [((), "short", "runs/bench"), (("--long",), "long", "x")]
+)
+def test_bench_takes_its_form_and_folder(options, form, folder, capsys, monkeypatch):
+    import os
+
+    import painlib.bench.running
+
+    def pretend(out, size, say):
+        say("measuring")
+        return f"{size.name} {out} {os.environ['OMP_NUM_THREADS']}"
+
+    monkeypatch.setattr(painlib.bench.running, "run_bench", pretend)
+    extra = ("--out", folder) if options else ()
+    code, out, err = call("bench", *options, *extra, capsys=capsys)
+    assert (code, err) == (0, "")
+    assert out.splitlines() == ["measuring", f"{form} {Path(folder)} 1", f"Results: {Path(folder)}"]

@@ -252,6 +252,7 @@ def test_a_recording_becomes_time_points_and_minutes():
     assert timepoints["time_s"].tolist() == [59.0, 60.0, 61.0, 62.0]
     assert timepoints["minute"].tolist() == [-1, 0, 0, 0]
     assert timepoints["n_faces"].tolist() == [0, 2, 1, 1]
+    assert timepoints["inside"].tolist() == [""] * 4  # not asked yet
     assert timepoints["call"].tolist() == ["skipped", "pain", "no pain", "pain"]
 
     minutes = summarise_minutes(recording, timepoints, min_coverage=0.0)

@@ -84,7 +84,7 @@ class Lab:
     def judge(self, names=tuple(FACES)) -> tuple[pd.DataFrame, int]:
         """The table `frames`, and the number of recordings that were swept over."""
         settings = dict(cohort="c.csv", seed=1, model=None, batch=4, min_coverage=0.0, device="cpu")
-        settings |= dict(abstain_below=0.5, min_sharpness=None, min_size=None, max_turn=None)
+        settings |= dict(abstain_below=0.5, min_sharpness=None, min_size=None, max_turn=None, workers=1)
         params = PredictParams.model_construct(workdir=self.workdir, **settings)
         with (
             patch.object(judging, "judge_with_maps", wraps=judging.judge_with_maps) as sweep,

@@ -29,6 +29,8 @@ from painlib.novelty import (
     FACES_FILE,
     FACTS_FILE,
     MEASURES,
+    Acquaintance,
+    FaceSample,
     Reference,
     check_cohort,
     examine_attribution,
@@ -626,6 +628,47 @@ def test_a_model_of_white_mice_knows_white_ones_and_not_dark_ones(drawn):
         found = judge_faces(reference, drawn[coat].take(slice(5, 7)))
         assert found.animals["inside"].tolist() == [state] * 2
         assert found.state == state
+
+
+def test_single_faces_and_videos_of_dark_mice_are_strange_to_a_model_of_white_ones(drawn):
+    train = drawn["white"].take(slice(0, 5))
+    known = Acquaintance(make_reference(train.inputs, train.faces, 0))
+    shares = {}
+    for coat, state in (("white", "inside"), ("dark", "outside")):
+        new = drawn[coat].take(slice(5, 7))
+        shares[coat] = np.mean([known.judge_face(face).inside == "outside" for face in new.inputs])
+        for recording in new.faces["recording"].unique():
+            own = new.inputs[(new.faces["recording"] == recording).to_numpy()]
+            assert known.judge_video(shrink_faces(own)).inside == state
+            told = known.judge_video(shrink_faces(own[:19]))
+            assert told == ("cannot be told", "19 faces, 20 are needed")
+    assert shares["white"] <= 0.02  # at most one in a hundred is meant
+    assert shares["dark"] > shares["white"]
+    assert Acquaintance(None).judge_face(train.inputs[0]).inside == "cannot be told"
+    assert "older painlib" in Acquaintance(None).judge_video(shrink_faces(train.inputs[:30])).why
+
+
+def test_the_limit_of_a_single_face_is_over_what_99_of_100_faces_of_each_animal_keep_within(drawn):
+    train = drawn["white"].take(slice(0, 6))
+    reference = make_reference(train.inputs, train.faces, 0)
+    limit, median = Acquaintance(reference).face_limit
+    held = measure_distances(reference, reference.thumbnails, reference.faces)
+    far = [np.percentile(own["distance"], 99) for _, own in held.groupby("subject")]
+    assert limit == find_limit(np.array(far), "distance") > max(far)
+    assert median == pytest.approx(np.mean([own["distance"].median() for _, own in held.groupby("subject")]))
+
+
+def test_of_a_long_video_any_face_is_as_likely_to_be_looked_at():
+    counts = np.zeros(240)
+    for seed in range(40):
+        sample = FaceSample(seed)
+        sample.add(np.full((32, 32, 3), value, np.uint8) for value in range(240))
+        kept = sample.thumbnails[:, 0, 0, 0]
+        assert len(set(kept)) == len(kept) == FACES_PER_RECORDING
+        counts[kept] += 1
+    # Expected: 40 * 60 / 240 = 10 each; quarters of the video 600 each, SD 18 or so.
+    assert np.abs(counts.reshape(4, 60).sum(axis=1) - 600).max() < 90
+    assert FaceSample().thumbnails.shape == (0, 32, 32, 3)
 
 
 def test_a_model_of_both_knows_both(drawn):

@@ -41,6 +41,9 @@ pose_backbone: str = "resnet_50"  # network
 pose_pretrained: str = "require"  # or no
 pose_epochs: int = 200  # epochs
 pose_batch: int = 8  # frames
+pose_precision: str = "float32"  # or bfloat16
+pose_follow: bool = False  # whole frames
+decoder: str = "software"  # or cuda
 pose_learning_rate: float = 1e-4  # of Adam
 pose_crop_px: int = 448  # px at pose size
 pose_test_fraction: float = 0.1  # share held out
@@ -61,9 +64,12 @@ rotation_deg: float = 20.0  # degrees
 flip: bool = True  # mirrored at random
 folds: Optional[int] = None  # one animal at a time
 hold_out: str = "subject"  # or strain, lab
-calibration: str = "temperature"  # or isotonic
+calibration: str = "floor"  # or temperature, isotonic
 precision: str = "auto"  # or float32
 device: str = "auto"  # auto, cpu, cuda, mps
+processes: int = 1  # together
+launch: str = ""  # accelerate launch
+workers: int = 2  # folds at once
 """
 CONFOUNDS = """controls: list[str] = ["vehicle"]  # treatments
 faces_per_recording: int = 100  # faces
@@ -78,6 +84,7 @@ min_sharpness: Optional[float] = None  # as found
 min_size: Optional[float] = None  # as found
 max_turn: Optional[float] = None  # as found
 device: str = "auto"  # auto, cpu, cuda, mps
+workers: int = 2  # recordings at once
 """
 STATISTICS = """treatment_key: Optional[str] = None  # sealed key
 assays: list[str] = ["AC dose", "crossover"]  # names
@@ -331,7 +338,7 @@ def test_every_parameter_is_described_with_its_value() -> None:
 
 def test_a_misspelt_key_is_named_with_the_one_that_was_meant(house: House) -> None:
     text = house.fault("cohort: c.csv\nworkdirr: out\nseed: 1\ntrainn: {epochs: 3}\ncrop: {crop_pix: 8}\n")
-    assert "mine.yaml, key workdirr: expected one of cohort, workdir, seed, crop" in text
+    assert "mine.yaml, key workdirr: expected one of cohort, workdir, seed, cluster, crop" in text
     assert "Did you mean 'workdir'?" in text
     assert "key trainn" in text
     assert "Did you mean 'train'?" in text
@@ -418,6 +425,17 @@ def test_a_fault_of_a_default_names_the_notebook(house: House) -> None:
 )
 def test_a_file_that_is_no_mapping_is_refused(house: House, text: str, expected: str) -> None:
     assert expected in house.fault(text)
+
+
+def test_a_syntax_error_is_told_with_file_line_and_remedy(house: House) -> None:
+    text = house.fault("cohort: a.csv\nworkdir: runs\ntrain:\n  epochs: [3\nseed: 1\n")
+    assert f"{house.yaml}, line 5, column 5: expected ',' or ']'" in text
+    assert "all brackets and quotes closed" in text
+    assert "unicode string" not in text
+    assert f"{house.yaml}, line 2, column 1: found duplicate key" in house.fault("seed: 1\nseed: 2\n")
+    house.yaml.write_bytes("cohort: M\u00e4use.csv\n".encode("latin-1"))
+    with pytest.raises(PainlibError, match="Expected text in UTF-8, got another encoding at byte 9"):
+        load_run(house.yaml, house.notebooks)
 
 
 def test_a_missing_parameter_file_offers_the_near_name(house: House) -> None:

@@ -14,6 +14,7 @@ import pytest
 from painlib.faults import PainlibError
 from painlib.pose import (
     KEYPOINTS,
+    PoseNetwork,
     choose_likelihood_threshold,
     fit_size,
     load_labels,
@@ -132,9 +133,29 @@ def test_prediction_equals_deeplabcuts_own_video_analysis(folder, tmp_path, fram
     theirs = pd.read_hdf(file).to_numpy().reshape(len(frames), len(COLOURS), 3)
     capture = cv2.VideoCapture(str(video))  # decoded as DeepLabCut does it
     decoded = [cv2.cvtColor(capture.read()[1], cv2.COLOR_BGR2RGB) for _ in frames]
-    ours = load_pose_network(folder / "network").predict(decoded)[:, [0, 2]]
+    network = load_pose_network(folder / "network", device="cpu")
+    plain = network.predict_plainly(decoded)[:, [0, 2]]
+    np.testing.assert_allclose(plain, theirs, atol=1e-4)
+    ours = network.predict(decoded)[:, [0, 2]]
+    assert [engine.name for engine in network.list_engines()] == ["openvino"], network.list_engines()
     assert np.abs(ours[..., :2] - theirs[..., :2]).max() < 1e-2  # px
     assert np.abs(ours[..., 2] - theirs[..., 2]).max() < 1e-4
+    half = network.predict(decoded, "bfloat16")[:, [0, 2]]
+    placed = theirs[..., 2] > 0.1  # the place of the largest of nothing is arbitrary
+    assert placed.mean() > 0.5
+    assert np.abs(half[placed][:, :2] - theirs[placed][:, :2]).max() < 0.2
+    assert np.abs(half[..., 2] - theirs[..., 2]).max() < 0.03
+
+
+def test_images_that_deeplabcut_resizes_first_come_back_in_their_own_px(folder, frames):
+    """Then DeepLabCut's own first step stays in front of the engine, and its last step scales back."""
+    network = load_pose_network(folder / "network", device="cpu")
+    config = json.loads(json.dumps(network.config))
+    config["data"]["inference"]["resize"] = {"height": 2 * HEIGHT, "width": 2 * WIDTH, "keep_ratio": True}
+    resized = PoseNetwork(config, network._weights(), network.point_names, 0, 0, "cpu")
+    plain = resized.predict_plainly(frames[:3])[:, [0, 2]]
+    assert not np.allclose(plain, network.predict_plainly(frames[:3])[:, [0, 2]], atol=0.1)
+    np.testing.assert_allclose(resized.predict(frames[:3])[:, [0, 2]], plain, atol=1e-3)
 
 
 def test_the_order_and_the_sizes_of_images_do_not_matter(folder, frames):

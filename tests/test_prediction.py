@@ -1,5 +1,6 @@
 """Faces judged in batches: the same numbers whatever the batch, and animals of the training marked."""
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,9 @@ import pytest
 import torch
 from scipy.special import softmax
 
+from painlib import face_judge
+from painlib.engines import Engine
+from painlib.face_judge import FaceJudge, open_judge
 from painlib.faults import PainlibError
 from painlib.model import PainNet
 from painlib.model_card import LABELS, Calibration, CardMetrics, CropFacts, ModelCard, TrainingAnimal
@@ -169,3 +173,62 @@ def test_outputs_of_another_meaning_or_missing_inputs_are_refused(net):
         check_labels(build_card(net, ("awake", "asleep")))
     with pytest.raises(PainlibError, match="each of 3 faces, got 2"):
         tabulate_frames(build_card(net), list_faces(3), np.full((2, 2), 0.5), list_quality(3), [""] * 3)
+
+
+def test_the_fast_way_is_held_against_plain_torch_on_the_spot(net):
+    faces = torch.from_numpy(draw_faces(40)).permute(0, 3, 1, 2)
+    judge = FaceJudge(net, "cpu")
+    with torch.no_grad():
+        expected = softmax(net.eval()(faces).double().numpy(), axis=1)
+    np.testing.assert_allclose(judge.probabilities(faces), expected, atol=1e-5)
+    facts = judge.facts
+    assert (facts.engine, facts.precision, facts.device) == ("openvino", "float32", "cpu")
+    assert (facts.n_checked, facts.n_changed, facts.fallback) == (32, 0, "")
+    assert facts.largest < 1e-5
+    assert "openvino, float32, on cpu; 32 faces" in facts.explain()
+
+
+@pytest.mark.parametrize(("precision", "error"), [("float32", 0.01), ("bfloat16", 0.5)])
+def test_a_fast_way_that_judges_otherwise_is_not_taken_and_said(net, monkeypatch, precision, error):
+    """An engine whose answers are wrong by a little, which it does not notice itself."""
+
+    def compile_wrongly(module, example, *, device, precision):
+        return Engine(
+            "openvino", precision, device, 0.0, "", lambda batch: module(batch) * (1 + error) + error
+        )
+
+    faces = torch.from_numpy(draw_faces(40)).permute(0, 3, 1, 2)
+    with torch.no_grad():
+        for _ in range(40):
+            net.train()(faces)  # normalisations of faces: what is judged is no longer alike for all
+        net.fully_connected[-1].weight *= 5
+    monkeypatch.setattr(face_judge, "compile_module", compile_wrongly)
+    judge = FaceJudge(net, "cpu", precision)
+    with pytest.warns(UserWarning, match="judged by plain torch in float32"):
+        got = judge.probabilities(faces)
+    with torch.no_grad():
+        expected = softmax(net.eval()(faces).double().numpy(), axis=1)
+    np.testing.assert_allclose(got, expected, atol=1e-5)
+    assert (judge.facts.engine, judge.facts.precision) == ("torch", "float32")
+    assert "faster way was not taken: openvino" in judge.facts.explain()
+
+
+def test_a_judge_is_kept_while_the_weights_stay_and_never_longer(net):
+    first = open_judge(net, "cpu")
+    assert open_judge(net, "cpu") is first
+    assert open_judge(copy.deepcopy(net).train(), "cpu") is first
+    assert open_judge(net, "cpu", "bfloat16") is not first
+    faces = draw_faces(4)
+    before = predict_faces(net, faces, 4, "cpu")
+    with torch.no_grad():
+        net.fully_connected[-1].bias += torch.tensor([0.0, 1.0])
+    after = predict_faces(net, faces, 4, "cpu")
+    odds = np.log(after[:, 1] / after[:, 0]) - np.log(before[:, 1] / before[:, 0])
+    np.testing.assert_allclose(odds, 1, atol=1e-4)
+
+
+def test_more_faces_than_go_through_at_once_are_judged_alike(net, monkeypatch):
+    faces = torch.from_numpy(draw_faces(9)).permute(0, 3, 1, 2)
+    whole = FaceJudge(net, "cpu").probabilities(faces)
+    monkeypatch.setattr(face_judge, "AT_ONCE", 4)
+    np.testing.assert_allclose(FaceJudge(net, "cpu").probabilities(faces), whole, atol=1e-6)

@@ -16,6 +16,7 @@ from painlib.cohort import VideoPart
 from painlib.faults import PainlibError
 from painlib.params import PredictParams, StatisticsParams
 from painlib.provenance import (
+    StageRun,
     StageStatus,
     fingerprint,
     fingerprint_file,
@@ -44,7 +45,13 @@ class Project:
 
     def params(self, **changes: Any) -> PredictParams:
         values = {"model": None, "batch": 8, "min_coverage": 0.1, "device": "auto", "seed": 3}
-        values |= {"abstain_below": 0.5, "min_sharpness": None, "min_size": None, "max_turn": None}
+        values |= {
+            "abstain_below": 0.5,
+            "min_sharpness": None,
+            "min_size": None,
+            "max_turn": None,
+            "workers": 1,
+        }
         return PredictParams(cohort=self.cohort, workdir=self.workdir, **{**values, **changes})
 
     def inputs(self) -> list[Path]:
@@ -317,13 +324,77 @@ def test_a_package_inside_somebody_elses_checkout_names_no_commit(
     machine.find_commit.cache_clear()
 
 
-def test_a_stage_that_begins_removes_what_it_showed_before_but_no_file_that_it_is_given(
-    project: Project,
-) -> None:
-    shown, own = project.workdir / "predict" / "old.csv", project.workdir / "predict" / "key.csv"
-    shown.parent.mkdir()
-    shown.write_text("of an earlier run")
-    own.write_text("the user's")
-    start_stage("predict", project.params(), [*project.inputs(), own])
-    assert not shown.exists()
-    assert own.read_text() == "the user's"
+class Shown:
+    """The figures of 03_predict and the csv files in the folder of its name, where people lay files too."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self.figure = project.workdir / "figures" / "03_minutes.png"
+        self.table = project.workdir / "predict" / "calls.csv"
+        self.draft = project.workdir / "figures" / "03_draft.png"
+        self.own = project.workdir / "predict" / "alice.csv"
+        for file in (self.draft, self.own):
+            file.parent.mkdir(exist_ok=True)
+            file.write_text("a person's")
+
+    def begin(self) -> StageRun:
+        return start_stage("predict", self._project.params(), self._project.inputs())
+
+    def write(self, run: StageRun) -> None:
+        """As notebooks do: what lies there under the stage's names is declared."""
+        for file in (self.figure, self.table):
+            file.write_text("shown")
+        run.add_outputs([*self.figure.parent.glob("03_*"), *self.table.parent.glob("*.csv")])
+
+    def left(self) -> set[str]:
+        return {file.name for folder in (self.figure.parent, self.table.parent) for file in folder.iterdir()}
+
+
+OWN = {"03_draft.png", "alice.csv"}
+
+
+def test_a_stage_that_begins_removes_what_its_last_run_showed_and_nobodys_own_files(project: Project) -> None:
+    shown = Shown(project)
+    run = shown.begin()
+    shown.write(run)
+    run.finish()
+    record = read_provenance("predict", project.workdir) or {}
+    assert {entry["path"] for entry in record["outputs"]} == {"figures/03_minutes.png", "predict/calls.csv"}
+    assert project.status().state == "done"
+    again = shown.begin()
+    assert shown.left() == OWN
+    again.finish()
+    shown.begin().finish()
+    assert shown.left() == OWN
+
+
+def test_what_a_killed_run_wrote_under_known_names_is_removed_too(project: Project) -> None:
+    shown = Shown(project)
+    run = shown.begin()
+    shown.write(run)
+    run.finish()
+    shown.write(shown.begin())  # and killed
+    shown.begin()
+    assert shown.left() == OWN
+
+
+def test_what_a_killed_first_run_left_is_kept_but_is_nobodys_result(project: Project) -> None:
+    shown = Shown(project)
+    shown.write(shown.begin())  # and killed
+    run = shown.begin()
+    run.add_outputs([*shown.figure.parent.glob("03_*")])
+    run.finish()
+    record = read_provenance("predict", project.workdir) or {}
+    assert record["outputs"] == []
+    assert record["beside"] == [
+        "figures/03_draft.png", "figures/03_minutes.png", "predict/alice.csv", "predict/calls.csv",
+    ]  # fmt: skip
+
+
+def test_a_file_that_a_stage_is_given_stays_though_an_earlier_run_wrote_it(project: Project) -> None:
+    shown = Shown(project)
+    run = shown.begin()
+    shown.write(run)
+    run.finish()
+    start_stage("predict", project.params(), [*project.inputs(), shown.table])
+    assert shown.left() == {*OWN, "calls.csv"}

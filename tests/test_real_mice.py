@@ -23,10 +23,11 @@ def test_a_shock_is_read_from_the_face_of_a_mouse_that_was_held_out(real, tmp_pa
 
 
 @pytest.mark.verify
-@pytest.mark.xdist_group("shock")
 def test_real_mice_are_read_from_their_faces(real, kept):
-    """The goal, better than the baseline in mean and worst, is missed: both read these faces almost without
-    error (0.990 and 0.978). What is held to is what was reached."""
+    """The goal, better than the baseline in mean and worst, was met in one run of two (0.992 and 0.985,
+    against 0.990 and 0.977) and missed in the other (0.990 and 0.978; the number of threads moves last
+    digits, and training follows): both read these faces almost without error. Held to is what both reached.
+    """
     results = []
     for seed in SEEDS:
         folds = [
@@ -47,7 +48,6 @@ def test_real_mice_are_read_from_their_faces(real, kept):
 
 
 @pytest.mark.verify
-@pytest.mark.xdist_group("dose")
 def test_the_answer_grows_with_the_shock_within_each_mouse(real, tmp_path):
     """Trained on 0 and 500 µA of the other mice; the shocks between were never trained on.
 
@@ -77,7 +77,6 @@ def test_the_answer_grows_with_the_shock_within_each_mouse(real, tmp_path):
 
 
 @pytest.mark.verify
-@pytest.mark.xdist_group("regions")
 def test_maps_pairs_and_regions_of_real_mice_are_made_headless(real, tmp_path):
     # The pose network of one fold; all three mice are labelled, and trained on, as in the article.
     hold_out(real, tmp_path, list_mice(real)[0], seed=1, pose_epochs=250, epochs=1)

@@ -17,6 +17,7 @@ from painlib.cli import main
 from painlib.faults import PainlibError
 from painlib.model import PainNet, save_model
 from painlib.model_card import Calibration, QualityLimits
+from painlib.novelty import make_reference, save_reference
 from painlib.scoring import Scorer
 
 HEAD = np.array([(80.0, 80.0), (65.0, 60.0), (95.0, 60.0)])  # px: nose, right eye, left eye
@@ -118,6 +119,68 @@ def test_confidence_is_calibrated_and_faces_too_poor_are_left_out_as_the_card_sa
     assert np.isnan(poor.p_pain)
 
 
+def remember_faces(model: Path, n_animals: int = 5, each: int = 24) -> None:
+    """Training faces as `draw_head` has them, grainy; what they look like goes into the model folder."""
+    rng = np.random.default_rng(0)
+    face = draw_head(0, HEAD, ALL)[28:92, 48:112].astype(float)
+    names = [f"t{animal}" for animal in range(n_animals) for _ in range(each)]
+    grain = rng.normal(0, 6, (len(names), *face.shape))
+    inputs = np.clip(face + grain, 0, 255).astype(np.uint8)
+    faces = pd.DataFrame({"recording": names, "subject": names})
+    save_reference(model, make_reference(inputs, faces, 0))
+
+
+def roughen(image: np.ndarray, seed: int) -> np.ndarray:
+    grain = np.random.default_rng(seed).normal(0, 6, image.shape)
+    return np.clip(image + grain, 0, 255).astype(np.uint8)
+
+
+def test_of_an_image_it_is_told_whether_the_model_knows_such_a_face(model, tmp_path):
+    known = roughen(draw_head(0, HEAD, ALL)[28:92, 48:112], 1)
+    stripes = np.tile(np.repeat(np.array([30, 220], np.uint8), 8), 4)
+    strange = np.broadcast_to(stripes[None, :, None], (64, 64, 3))
+    paths = [write_image(tmp_path / f"{name}.png", image) for name, image in (("k", known), ("s", strange))]
+    scorer = Scorer(model, "cpu", as_faces=True)
+    untold = scorer.score_image(paths[0])
+    assert (untold.inside, "older painlib" in untold.why) == ("cannot be told", True)
+    remember_faces(model)
+    scorer = Scorer(model, "cpu", as_faces=True)
+    told = [scorer.score_image(path) for path in paths]
+    assert [score.inside for score in told] == ["inside", "outside"]
+    assert all(score.why.startswith("One face: ") for score in told)
+    remember_faces(model, n_animals=3)
+    few = Scorer(model, "cpu", as_faces=True).score_image(paths[0])
+    assert (few.inside, "fewer than 4 training animals" in few.why) == ("cannot be told", True)
+
+
+def test_of_a_video_it_is_told_once_for_all_its_seconds(model, tmp_path):
+    remember_faces(model)
+    long = [roughen(draw_head(0, HEAD, ALL), number) for number in range(24)]
+    short = [draw_head(number, HEAD, ALL) for number in range(4)]
+    options = {"fps": 8, "options": {"crf": "0"}, "pix_fmt": "yuv444p"}
+    films = [
+        clips.write_clip(tmp_path / f"{name}.mp4", images, **options)
+        for name, images in (("long", long), ("short", short))
+    ]
+    out = tmp_path / "s.json"
+    asked = ["--model", str(model), "--out", str(out), "--device", "cpu"]
+    assert main(["score", *map(str, films), *asked]) == 0
+    rows = json.loads(out.read_text())["scores"]
+    assert [row["inside"] for row in rows] == ["inside"] * 3 + ["cannot be told"]
+    assert len({row["why"] for row in rows[:3]}) == 1
+    assert "Distance of the faces from the training faces" in rows[0]["why"]
+    assert rows[3]["why"] == "4 faces, 20 are needed"
+
+
+def test_a_threshold_that_no_call_of_no_pain_reaches_is_refused(model):
+    net, card = scoring.load_model(model, "cpu")
+    floor = Calibration(method="floor", temperature=1, offset=-1, floor=0.25, n_animals=9, n_faces=90)
+    save_model(model, net, card.model_copy(update={"calibration": floor}))
+    Scorer(model, "cpu", abstain_below=0.7)
+    with pytest.raises(PainlibError, match="no call of no pain"):
+        Scorer(model, "cpu", abstain_below=0.8)
+
+
 def test_one_bad_file_does_not_lose_the_others(model, tmp_path, capsys):
     good = write_image(tmp_path / "good.png", draw_head(5, HEAD, ALL))
     (tmp_path / "bad.png").write_bytes(b"no image")
@@ -143,8 +206,8 @@ def test_csv_goes_to_the_screen_with_empty_cells_where_nothing_was_judged(model,
     path = write_image(tmp_path / "m.png", draw_head(5, HEAD, NO_EYES))
     assert main(["score", str(path), "--model", str(model), "--device", "cpu"]) == 0
     assert capsys.readouterr().out.splitlines() == [
-        "source,second,n_frames,n_faces,n_left_out,call,confidence,p_pain,reason",
-        f"{path},,1,0,0,not judged,,,no face to cut out",
+        "source,second,n_frames,n_faces,n_left_out,call,confidence,p_pain,reason,inside,why",
+        f"{path},,1,0,0,not judged,,,no face to cut out,cannot be told,no face was judged",
     ]
 
 
@@ -180,5 +243,23 @@ def test_a_face_that_is_not_square_is_refused(model, tmp_path):
 
 def test_a_square_larger_than_the_picture_is_an_error_that_names_the_file(model, tmp_path):
     path = write_image(tmp_path / "m.png", draw_head(5, HEAD, ALL))
-    with pytest.raises(PainlibError, match=r"m\.png.*crop_px = 640"):
+    with pytest.raises(PainlibError, match=r"m\.png.*\(640 px a side\), got 160 x 120 px.*--crop-px"):
         Scorer(model, "cpu", crop_px=640).score_image(path)
+
+
+def test_faults_of_a_picture_or_video_name_what_score_has_and_not_what_a_cohort_has(model, tmp_path, capsys):
+    image = write_image(tmp_path / "m.png", draw_head(5, HEAD, ALL))
+    film = write_film(tmp_path / "film.mp4")
+    whole = film.read_bytes()
+    film.write_bytes(whole[: len(whole) // 2])
+    out = tmp_path / "s.csv"
+    asked = ["--model", str(model), "--crop-px", "800", "--out", str(out), "--device", "cpu"]
+    assert main(["score", str(image), str(film), *asked]) == 1
+    told = capsys.readouterr().err
+    assert "(800 px a side), got 160 x 120 px" in told
+    assert "--crop-px, at most 120" in told
+    assert "Copy the file again from the camera." in told
+    for other in ("border", "exclude_reason", "column", "scores of the others"):
+        assert other not in told
+    assert "No file could be judged; no scores are written (2 faults)" in told
+    assert not out.exists()

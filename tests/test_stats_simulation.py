@@ -127,15 +127,36 @@ def test_the_tests_of_the_simulation_are_those_of_the_results():
 def test_no_test_raises_false_alarms_with_five_animals(null):
     """Of 80 cohorts a test at 5 % says yes in 13 or more once in a few thousand times; the seed is fixed."""
     assert len(null) == N_TESTS
-    assert (null["rate"] <= 12 / 80).all(), null["rate"]
-    assert (null["rate_low"] <= null["rate"]).all()
-    assert (null["rate"] <= null["rate_high"]).all()
     withdrawn = "bootstrap interval without 0, paired"
     assert null.loc[withdrawn, "not_run"] == 1  # below six pairs
-    assert (null.drop(index=withdrawn)["not_run"] == 0).all()
+    assert null.loc[withdrawn, ["rate", "rate_low", "rate_high"]].isna().all()
+    ran = null.drop(index=withdrawn)
+    assert (ran["not_run"] == 0).all()
+    assert (ran["rate"] <= 12 / 80).all(), ran["rate"]
+    assert (ran["rate_low"] <= ran["rate"]).all()
+    assert (ran["rate"] <= ran["rate_high"]).all()
     assert null.loc["Student", "rate_high"] == pytest.approx(
         scipy_stats.binomtest(round(80 * null.loc["Student", "rate"]), 80).proportion_ci().high
     )
+
+
+def test_the_printed_table_says_in_words_where_a_test_is_not_run():
+    def answer(number):
+        return lambda apart, crossed, alpha, seed: number(seed)
+
+    tests = {
+        "always": answer(lambda seed: 0.01),
+        "never there": answer(lambda seed: np.nan),
+        "sometimes": answer(lambda seed: 0.5 if seed % 4 else np.nan),
+    }
+    rates = pd.concat([stats.simulate_rates(8, n, tests=tests) for n in (5, 9)], ignore_index=True)
+    said = stats.tabulate_rates(rates)
+    assert said.columns.tolist() == ["5 animals a group", "9 animals a group"]
+    assert said.index.tolist() == list(tests)
+    # Clopper & Pearson by hand, 8 of 8: 0.025 ** (1 / 8); 0 of 8: 1 - that.
+    assert said.loc["always"].tolist() == ["100.0 % (63.1 to 100.0)"] * 2
+    assert said.loc["never there"].tolist() == ["not run at this size"] * 2
+    assert said.loc["sometimes"].tolist() == ["0.0 % (0.0 to 36.9); not run in 25.0 % of draws"] * 2
 
 
 def test_the_simulation_finds_a_model_out_that_takes_minutes_as_independent():
@@ -162,11 +183,11 @@ def test_false_alarms_and_power_over_1000_draws():
     power = pd.concat([stats.simulate_rates(300, n, 1.5) for n in (5, 9, 12)], ignore_index=True)
     for name, table in (("False alarms", rates), ("Power at 1.5 log odds, minutes 5 to 20", power)):
         print(f"\n{name}, alpha 0.05, 30 autocorrelated minutes")
-        shown = table.assign(
-            interval=[f"{a:.3f}-{b:.3f}" for a, b in table[["rate_low", "rate_high"]].to_numpy()]
-        )
-        print(shown.pivot(index="test", columns="n_animals", values=["rate", "interval"]).to_string())
-    assert (rates["rate"] <= 0.07).all()
+        print(stats.tabulate_rates(table).to_string())
+    ran = rates[rates["not_run"] < 1]
+    assert (ran["rate"] <= 0.07).all()
+    refused = rates.loc[rates["not_run"] == 1, ["test", "n_animals"]].to_numpy().tolist()
+    assert refused == [["bootstrap interval without 0, paired", 5]]
     twelve = rates[rates["n_animals"] == 12]
     assert (twelve.loc[~name_exact(twelve), "rate"] >= 0.03).all()
 
@@ -175,7 +196,7 @@ def test_false_alarms_and_power_over_1000_draws():
 def test_rates_of_the_candidates_that_were_not_taken():
     rates = pd.concat([stats.simulate_rates(300, n, tests=CANDIDATES) for n in (5, 9, 12)], ignore_index=True)
     print("\nFalse alarms of candidates, alpha 0.05")
-    print(rates.pivot(index="test", columns="n_animals", values="rate").to_string())
+    print(stats.tabulate_rates(rates).to_string())
     worst = rates.groupby("test")["rate"].max()
     assert worst["mixed model, random intercept: treatment x time"] > 0.2
     assert worst["GEE linear, robust, z: treatment x time"] > 0.07

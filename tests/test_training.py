@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from painlib import batches
+from painlib import batches, training_loop
+from painlib.device_batches import DeviceFaces
 from painlib.faults import PainlibError
 from painlib.prediction import predict_faces
 from painlib.training import choose_precision, train_classifier
@@ -29,6 +30,8 @@ class Settings:
     flip: bool = True
     precision: str = "float32"
     device: str = "cpu"
+    processes: int = 1
+    launch: str = ""
 
 
 @pytest.fixture(autouse=True)
@@ -212,6 +215,32 @@ def test_a_checkpoint_of_another_training_is_not_used(tmp_path: Path, changed):
     epochs = []
     train_classifier(faces, labels, rows, settings, seed, checkpoint=path, log=epochs.append)
     assert len(epochs) == 4
+
+
+def test_faces_turned_by_the_device_are_learned_from_and_are_another_training(tmp_path: Path, monkeypatch):
+    """As on a graphics card, here on the processor."""
+    faces, labels = draw_faces(200, seed=0)
+    path = tmp_path / "checkpoint.pt"
+    settings = replace(LEARNS, epochs=5, faces_per_epoch=192)
+    train_classifier(faces, labels, np.arange(200), settings, 0, checkpoint=path)
+
+    def open_on_device(task):
+        return DeviceFaces(task.inputs, task.labels, task.rows, task.device, resident=True)
+
+    monkeypatch.setattr(training_loop, "_open_faces", open_on_device)
+    epochs = []
+    trained = train_classifier(
+        faces,
+        labels,
+        np.arange(200),
+        settings,
+        0,
+        checkpoint=path,
+        log=lambda row: epochs.append(row["epoch"]),
+    )
+    assert epochs == [1, 2, 3, 4, 5], "a checkpoint of the other warp is not gone on from"
+    new_faces, new_labels = draw_faces(100, seed=1)
+    assert ((predict_faces(trained.net, new_faces, 64, "cpu")[:, 1] > 0.5) == new_labels).mean() > 0.9
 
 
 class Bomb:

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
-from painlib import validation
+from painlib import fold_training
 from painlib.faults import PainlibError
 from painlib.prediction import predict_faces
 from painlib.validation import (
@@ -34,6 +34,8 @@ class Settings:
     flip: bool = True
     precision: str = "float32"
     device: str = "cpu"
+    processes: int = 1
+    launch: str = ""
 
 
 @pytest.fixture(autouse=True)
@@ -189,9 +191,9 @@ def test_every_face_is_judged_by_the_network_that_never_saw_its_animal():
         nets[options["description"].split()[1]] = trained.net
         return trained
 
-    keep_nets.train = validation.train_classifier
+    keep_nets.train = fold_training.train_classifier
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(validation, "train_classifier", keep_nets)
+        patch.setattr(fold_training, "train_classifier", keep_nets)
         result = cross_validate(inputs, faces, Settings(), None, seed=0)
 
     table = result.out_of_fold
@@ -264,7 +266,7 @@ def test_no_pixel_of_a_held_out_animal_reaches_training(folds, monkeypatch):
                 read[-1].update(subject[rows])
             return inputs[rows]
 
-    train = validation.train_classifier
+    train = fold_training.train_classifier
 
     def watched(*arguments, **options):
         training[0] = True
@@ -273,7 +275,7 @@ def test_no_pixel_of_a_held_out_animal_reaches_training(folds, monkeypatch):
         training[0] = False
         return trained
 
-    monkeypatch.setattr(validation, "train_classifier", watched)
+    monkeypatch.setattr(fold_training, "train_classifier", watched)
     rounds = cross_validate(Spied(), faces, Settings(), folds, seed=0).folds
     assert len(read) == len(rounds)
     for animals, fold in zip(read, rounds, strict=True):

@@ -11,9 +11,11 @@ import av
 import clips
 import numpy as np
 import pytest
+from av.video.reformatter import VideoReformatter
 
-from painlib import video as video_module
+from painlib import decoding
 from painlib.cohort import VideoPart
+from painlib.decoding import choose_decoder, decode_frames
 from painlib.faults import PainlibError
 from painlib.timeline import load_timeline, open_video
 from painlib.video import probe_video, read_frame, read_frames, write_video
@@ -107,7 +109,7 @@ def test_stretch_begins_and_ends_at_the_exact_frames_in_every_container(tmp_path
         (0.4, 0.6, 12, 17),
         (11 / 30, 12 / 30, 11, 11),
         (2.0, math.inf, 60, 99),
-        (3.3, 9, 99, 99),
+        (3.3, 3.36, 99, 99),  # the film ends at 3.333 s; up to a frame more is let pass
     ],
 )
 def test_stretch_holds_its_start_and_not_its_end(long_clip, start, end, first, last):
@@ -151,7 +153,7 @@ def test_frames_that_an_edit_list_hides_are_not_counted(tmp_path, monkeypatch, s
     assert numbers_of(frames) == [(number, number + skipped) for number in range(40 - skipped)]
     np.testing.assert_allclose([frame.time_s for frame in frames], np.arange(40 - skipped) / 30, atol=1e-9)
     assert probe_video(path).n_frames == 40 - skipped
-    monkeypatch.setattr(video_module, "open_video", CountedVideo)
+    monkeypatch.setattr(decoding, "open_video", CountedVideo)
     late = read_frames([VideoPart(str(path), 0.5, 0.6)])
     assert numbers_of(late) == [(number, number + skipped) for number in range(15, 18)]
     assert len(CountedVideo.decoded) <= 24 + 3  # a keyframe or two before, not all from the start
@@ -362,7 +364,7 @@ def test_frame_number_beyond_the_video_is_a_fault(long_clip, number):
 
 
 def test_each_file_is_decoded_once_by_one_thread(long_clip, monkeypatch):
-    monkeypatch.setattr(video_module, "open_video", CountedVideo)
+    monkeypatch.setattr(decoding, "open_video", CountedVideo)
     assert len(list(read_frames([VideoPart(str(long_clip))]))) == 100
     assert (len(CountedVideo.opened), len(CountedVideo.decoded)) == (1, 100)
     CountedVideo.opened.clear(), CountedVideo.decoded.clear()
@@ -522,3 +524,91 @@ def test_a_name_with_a_colon_is_a_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_video("http:1 #2%.mp4", [clips.draw_number(5)], 10)
     assert numbers_of(read_frames([VideoPart("http:1 #2%.mp4")])) == [(0, 5)]
+
+
+class GpuLikeVideo:
+    """`open_video`; with an accelerator frames come as a GPU's decoder gives them, in two planes (nv12)."""
+
+    opened: ClassVar[list] = []
+    darker = False
+    fails_at = None  # packets' pts from which the device gives up
+
+    def __init__(self, path, accelerator=None):
+        self.opened.append("cuda" if accelerator else "software")
+        self.by_gpu = accelerator is not None
+        self.context = open_video(path)
+
+    def __enter__(self):
+        self.container, stream = self.context.__enter__()
+        self.seek = self.container.seek
+        return (self if self.by_gpu else self.container), stream
+
+    def __exit__(self, *error):
+        return self.context.__exit__(*error)
+
+    def decode(self, stream):
+        for frame in self.container.decode(stream):
+            if self.fails_at is not None and frame.pts >= self.fails_at:
+                raise av.error.ExternalError(1, "device lost")
+            if self.darker:
+                picture = frame.to_ndarray() - 1
+                changed = av.VideoFrame.from_ndarray(picture, format=frame.format.name)
+                changed.pts, changed.time_base = frame.pts, frame.time_base
+                changed.colorspace, changed.color_range = frame.colorspace, frame.color_range
+                frame = changed
+            yield VideoReformatter().reformat(frame, format="nv12", threads=1)
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    monkeypatch.setattr(decoding, "open_video", GpuLikeVideo)
+    monkeypatch.setattr(decoding, "LONG", 10)
+    GpuLikeVideo.opened.clear()
+    return monkeypatch
+
+
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuvj420p"])
+def test_the_gpus_decoder_gives_the_same_images_to_the_bit(gpu, tmp_path, pix_fmt):
+    path = clips.write_numbered(tmp_path / "clip.mp4", 40, pix_fmt=pix_fmt, options=B_FRAMES)
+    by_gpu = list(read_frames([VideoPart(str(path), 0.35, 1.2)], decoder="cuda"))
+    gpu.undo()
+    plain = list(read_frames([VideoPart(str(path), 0.35, 1.2)]))
+    assert {frame.decoder for frame in by_gpu} == {"cuda"}
+    assert {frame.decoder for frame in plain} == {"software"}
+    for ours, theirs in zip(by_gpu, plain, strict=True):
+        assert (ours.number, ours.time_s) == (theirs.number, theirs.time_s)
+        np.testing.assert_array_equal(ours.image, theirs.image)
+        np.testing.assert_array_equal(ours.shrunk(48, 32), theirs.shrunk(48, 32))
+
+
+def test_a_gpu_that_gives_another_picture_is_not_used(gpu, long_clip):
+    gpu.setattr(GpuLikeVideo, "darker", True)
+    assert choose_decoder(long_clip) == ("software", "CUDA gives another picture of its first frame")
+    frames = read_frames([VideoPart(str(long_clip))], decoder="cuda")
+    assert {frame.decoder for frame in frames} == {"software"}
+
+
+def test_where_the_gpu_gives_up_the_plain_decoder_goes_on(gpu, long_clip):
+    gpu.setattr(GpuLikeVideo, "fails_at", load_timeline(long_clip).pts[60])
+    frames = list(read_frames([VideoPart(str(long_clip))], decoder="cuda"))
+    assert numbers_of(frames) == [(number, number) for number in range(100)]
+    assert [frame.decoder for frame in frames] == ["cuda"] * 60 + ["software"] * 40
+
+
+def test_few_frames_or_none_asked_of_it_do_not_start_the_gpu(gpu, long_clip):
+    numbers_of(read_frames([VideoPart(str(long_clip), 0, 0.3)], decoder="cuda"))
+    numbers_of(read_frames([VideoPart(str(long_clip))]))
+    assert GpuLikeVideo.opened == ["software", "software"]
+
+
+def test_a_cuda_device_decodes_the_same_images_where_there_is_one(long_clip, monkeypatch):
+    decoder, reason = choose_decoder(long_clip)
+    if decoder != "cuda":
+        pytest.skip(f"decoded by the processor: {reason}")
+    line = load_timeline(long_clip)
+    plain = [decoded.frame.to_ndarray() for decoded in decode_frames(line, 0, 100)]
+    monkeypatch.setattr(decoding, "LONG", 10)
+    by_gpu = list(decode_frames(line, 0, 100, "cuda"))
+    assert {decoded.decoder for decoded in by_gpu} == {"cuda"}
+    for ours, theirs in zip(by_gpu, plain, strict=True):
+        np.testing.assert_array_equal(ours.frame.to_ndarray(), theirs)

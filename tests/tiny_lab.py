@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ def read_own_defaults(stage: str) -> dict[str, Any]:
 
 DEFAULTS: dict[str, dict[str, Any]] = {
     "crop": {
+        **read_own_defaults("crop"),
         "pose_source": "train",
         "labels": None,
         "pose_network": None,
@@ -34,6 +36,9 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "pose_pretrained": "no",
         "pose_epochs": 1,
         "pose_batch": 1,
+        "pose_precision": "float32",
+        "pose_follow": False,
+        "decoder": "software",
         "pose_learning_rate": 1e-3,
         "pose_crop_px": 64,
         "pose_test_fraction": 0.0,
@@ -44,6 +49,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "workers": 1,
     },
     "train": {
+        **read_own_defaults("train"),
         "input_px": 64,
         "channels": [1, 1, 1, 1, 1, 1],
         "head_widths": [1, 1],
@@ -58,6 +64,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "calibration": "temperature",
         "precision": "auto",
         "device": "auto",
+        "workers": 1,
     },
     "confounds": read_own_defaults("confounds"),
     "predict": read_own_defaults("predict"),
@@ -153,6 +160,14 @@ def make_lab(folder: Path, **sections: dict[str, Any]) -> Path:
     for stage in STAGES:
         write_notebook(folder, stage.name)
     return write_parameters(folder, **sections)
+
+
+def add_training_animal(folder: Path) -> None:
+    """A second labelled animal, t2, so that one can be held out while the other trains."""
+    for name in ("pre", "ac"):
+        shutil.copy(folder / f"t1_{name}.mp4", folder / f"t2_{name}.mp4")
+    with open(folder / "cohort.csv", "a") as table:
+        table.write("t2_pre,t2,A,t2_pre.mp4,pre,no pain,,male\nt2_ac,t2,A,t2_ac.mp4,post,pain,,male\n")
 
 
 def write_parameters(folder: Path, **sections: dict[str, Any]) -> Path:

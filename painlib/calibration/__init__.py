@@ -4,12 +4,18 @@ from painlib.calibration.abstaining import (
     NOT_JUDGED,
     SKIPPED,
     abstain_calls,
+    check_abstention,
     count_calls,
     find_call_confidence,
     fuse_calibrated,
     judge_or_abstain,
 )
-from painlib.calibration.fitting import cross_calibrate, fit_calibration, fit_fold_calibrations
+from painlib.calibration.fitting import (
+    cross_calibrate,
+    cross_estimate_shown,
+    fit_calibration,
+    fit_fold_calibrations,
+)
 from painlib.calibration.limits import choose_limits, find_quality_limits, place_limits, score_quality_bins
 from painlib.calibration.quality import (
     MEASURES,
@@ -38,11 +44,13 @@ __all__ = [
     "QualityLimits",
     "RiskCoverage",
     "abstain_calls",
+    "check_abstention",
     "choose_limits",
     "compute_ece",
     "count_calls",
     "count_left_out",
     "cross_calibrate",
+    "cross_estimate_shown",
     "find_call_confidence",
     "find_quality_limits",
     "fit_calibration",

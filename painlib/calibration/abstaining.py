@@ -7,14 +7,38 @@ both are counted apart.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pandas as pd
 
 from painlib.faults import PainlibError
+from painlib.model_card import Calibration
 
 PAIN, NO_PAIN, SKIPPED, NOT_JUDGED = "pain", "no pain", "skipped", "not judged"
 CALLS = (PAIN, NO_PAIN, NOT_JUDGED, SKIPPED)
 NEVER = 0.5  # of two classes the likelier one is never less likely than this
+
+
+def check_abstention(calibration: Calibration | None, abstain_below: float) -> None:
+    """Raise `PainlibError` where all calls of pain, or all of no pain, would be "not judged" by design.
+
+    A calibration with a floor gives no face a probability of the label pain below it: that many faces that
+    show nothing carry the label. No call of no pain is surer than 1 - floor, and a threshold above it would
+    leave only calls of pain, and a pain probability of 1 in every minute.
+    """
+    if calibration is None or abstain_below <= NEVER:
+        return
+    ends = calibration.apply(np.array([0.0, 1.0]))
+    surest = {NO_PAIN: 1 - float(ends[0]), PAIN: float(ends[1])}
+    call = min(surest, key=lambda name: surest[name])
+    if abstain_below > surest[call]:
+        highest = max(NEVER, math.floor(100 * surest[call]) / 100)
+        raise PainlibError(
+            f"Parameter `abstain_below`: expected at most {highest:g}, got {abstain_below:g}: calibrated to "
+            f"weak labels, no call of {call} by this model is surer than {surest[call]:.3f}, and all of them "
+            "would be left out."
+        )
 
 
 def judge_or_abstain(p_pain_calibrated: np.ndarray, abstain_below: float) -> np.ndarray:

@@ -1,11 +1,12 @@
-"""Calibration fitted to held-out judgements (ours; the paper has none): temperature or isotonic.
+"""Calibration fitted to held-out judgements (ours; the paper has none): floor, temperature or isotonic.
 
-Temperature: Guo et al. 2017, "On calibration of modern neural networks" (ICML). Isotonic: Zadrozny & Elkan
-2002 (KDD), as scikit-learn fits it.
+Floor: `painlib.calibration.floor`. Temperature: Guo et al. 2017, "On calibration of modern neural networks"
+(ICML). Isotonic: Zadrozny & Elkan 2002 (KDD), as scikit-learn fits it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
@@ -14,35 +15,37 @@ from scipy.optimize import minimize_scalar
 from scipy.special import logit
 from sklearn.isotonic import IsotonicRegression
 
+from painlib.calibration.floor import HIGHEST_T, LOWEST_T, fit_floor
 from painlib.calibration.judgements import Judgements, read_judgements
 from painlib.faults import PainlibError
 from painlib.model_card import LABELS, SMALLEST_P, Calibration
 
-Method = Literal["temperature", "isotonic"]
-LOWEST_T, HIGHEST_T = 0.01, 100.0
+Method = Literal["floor", "temperature", "isotonic"]
+METHODS = ("floor", "temperature", "isotonic")
 NO_BETTER = (
     "On held-out animals the network's probabilities say nothing about the label, or point the wrong way: do "
     "not use this model."
 )
 
 
-def fit_calibration(out_of_fold: pd.DataFrame, method: Method = "temperature") -> Calibration:
+def fit_calibration(out_of_fold: pd.DataFrame, method: Method = "floor") -> Calibration:
     """The calibration that fits held-out judgements best, each animal weighing the same.
 
     `out_of_fold`: subject, label (0 or 1), p_pain, each face judged by a network that never saw its animal;
     label -1 or NaN is left out. Each face weighs 1 / (faces of its animal), so that an animal filmed longer
-    does not count for more. "temperature": one number, by log loss; "isotonic": a rising step curve, by
-    squared error, which needs many more faces and animals.
+    does not count for more. "floor": three numbers, by log loss, that know weak labels (`fit_floor`); where
+    they cannot be fitted a temperature is, and `remark` says why. "temperature": one number, by log loss.
+    "isotonic": a rising step curve, by squared error, which needs many more faces and animals.
 
     A fit that is not possible gives a calibration of method "none", which changes nothing, and says why in
-    `remark`: no faces, one animal, one label, all probabilities equal, or (temperature) not one face on the
-    wrong side, where no temperature is best. Where the probabilities say nothing about the label, the
-    temperature is the highest (100: everything becomes about 0.5) and `remark` says so.
+    `remark`: no faces, one animal, one label, all probabilities equal, or (floor and temperature) not one
+    face on the wrong side, where no temperature is best. Where the probabilities say nothing about the label,
+    the temperature is the highest (100: everything becomes about 0.5) and `remark` says so.
 
     Do not score a calibration on the animals that it was fitted to: `cross_calibrate` is for that.
     """
-    if method not in ("temperature", "isotonic"):
-        raise PainlibError(f"Expected the method 'temperature' or 'isotonic', got {method!r}.")
+    if method not in METHODS:
+        raise PainlibError(f"Expected the method 'floor', 'temperature' or 'isotonic', got {method!r}.")
     judged = read_judgements(out_of_fold)
     facts: dict[str, Any] = {"n_animals": judged.n_animals, "n_faces": len(judged.p)}
     if len(judged.p):
@@ -52,18 +55,17 @@ def fit_calibration(out_of_fold: pd.DataFrame, method: Method = "temperature") -
     if method == "isotonic":
         return _fit_isotonic(judged, facts)
     temperature = _fit_temperature(judged)
-    useless = temperature > 0.99 * HIGHEST_T
-    return Calibration(
-        method="temperature",
-        temperature=HIGHEST_T if useless else temperature,
-        remark=NO_BETTER if useless else "",
-        **facts,
-    )
+    if temperature > 0.99 * HIGHEST_T:
+        return Calibration(method="temperature", temperature=HIGHEST_T, remark=NO_BETTER, **facts)
+    if method == "temperature":
+        return Calibration(method="temperature", temperature=temperature, **facts)
+    found = fit_floor(judged)
+    if isinstance(found, str):
+        return Calibration(method="temperature", temperature=temperature, remark=found, **facts)
+    return Calibration(method="floor", **found._asdict(), **facts)
 
 
-def fit_fold_calibrations(
-    out_of_fold: pd.DataFrame, method: Method = "temperature"
-) -> dict[str, Calibration]:
+def fit_fold_calibrations(out_of_fold: pd.DataFrame, method: Method = "floor") -> dict[str, Calibration]:
     """For each fold the calibration fitted to the animals of all other folds.
 
     How far they agree shows how stable the calibration is. `out_of_fold` as for `fit_calibration`, and fold;
@@ -80,7 +82,7 @@ def fit_fold_calibrations(
     return {name: fit_calibration(out_of_fold[fold != name], method) for name in sorted(fold.unique())}
 
 
-def cross_calibrate(out_of_fold: pd.DataFrame, method: Method = "temperature") -> pd.DataFrame:
+def cross_calibrate(out_of_fold: pd.DataFrame, method: Method = "floor") -> pd.DataFrame:
     """`out_of_fold` with `p_pain_calibrated`: each fold's animals calibrated by a fit to all others.
 
     No label of an animal enters the fit that its own probabilities go through, so scores of
@@ -93,12 +95,26 @@ def cross_calibrate(out_of_fold: pd.DataFrame, method: Method = "temperature") -
     cross-validation inside each fold (as many trainings as pairs of folds). Also, the temperature is that of
     networks trained on all animals but one fold; the final model learned from some more.
     """
-    calibrations = fit_fold_calibrations(out_of_fold, method)
-    calibrated = np.full(len(out_of_fold), np.nan)
-    fold = out_of_fold["fold"].to_numpy(dtype=str)
-    for name, calibration in calibrations.items():
-        calibrated[fold == name] = calibration.apply(out_of_fold["p_pain"].to_numpy()[fold == name])
-    return out_of_fold.assign(p_pain_calibrated=calibrated)
+    return _calibrate_folds(out_of_fold, method, "p_pain_calibrated", Calibration.apply)
+
+
+def cross_estimate_shown(out_of_fold: pd.DataFrame, method: Method = "floor") -> pd.DataFrame:
+    """`out_of_fold` with `p_pain_shown`: `Calibration.estimate_shown`, fitted to the animals of all other
+    folds."""
+    return _calibrate_folds(out_of_fold, method, "p_pain_shown", Calibration.estimate_shown)
+
+
+def _calibrate_folds(
+    out_of_fold: pd.DataFrame,
+    method: Method,
+    column: str,
+    turn: Callable[[Calibration, np.ndarray], np.ndarray],
+) -> pd.DataFrame:
+    fold, p_pain = out_of_fold["fold"].to_numpy(dtype=str), out_of_fold["p_pain"].to_numpy()
+    turned = np.full(len(out_of_fold), np.nan)
+    for name, calibration in fit_fold_calibrations(out_of_fold, method).items():
+        turned[fold == name] = turn(calibration, p_pain[fold == name])
+    return out_of_fold.assign(**{column: turned})
 
 
 def _find_obstacle(judged: Judgements, method: Method) -> str:
@@ -112,7 +128,7 @@ def _find_obstacle(judged: Judgements, method: Method) -> str:
     if np.ptp(judged.p) == 0:
         return f"All held-out faces have the same probability of pain, {judged.p[0]:.3g}."
     margin = _find_margins(judged)
-    if method == "temperature" and (margin >= 0).all():
+    if method != "isotonic" and (margin >= 0).all():
         return "Every held-out face is judged rightly: no temperature is best."
     return ""
 

@@ -13,7 +13,7 @@ import numpy as np
 from painlib.progress import report_progress, track
 from painlib.tables import write_csv, write_whole
 from painlib.video import write_video
-from painlib.workers import run_spawned, say_done
+from painlib.workers import run_tasks, say_done
 
 from .arena import draw_arenas
 from .behaviour import Behaviour
@@ -135,10 +135,10 @@ class Job:
     camera: str
 
 
-def draw_job(job: Job, number: int) -> str:
+def draw_job(job: Job) -> str:
     """One job in a worker."""
     name = draw_video(job.folder, job.params, job.take, job.camera)
-    say_done(number, 1)
+    say_done(1)
     return name
 
 
@@ -163,11 +163,11 @@ def _as_text(asked: dict[str, object]) -> str:
 def _draw_jobs(jobs: list[Job], workers: int) -> None:
     description = "drawing mice"
     if workers == 1:
-        for number, job in enumerate(track(jobs, len(jobs), description)):
-            draw_job(job, number)
+        for job in track(jobs, len(jobs), description):
+            draw_job(job)
         return
     report_progress(description, 0, len(jobs))
-    results = run_spawned(draw_job, jobs, workers, lambda done: report_progress(description, done, len(jobs)))
+    results = run_tasks(draw_job, jobs, workers, lambda done: report_progress(description, done, len(jobs)))
     for result in results:
         if isinstance(result, Exception):
             raise result

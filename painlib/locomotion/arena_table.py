@@ -16,6 +16,7 @@ from painlib.cohort import VideoPart
 from painlib.cohort_file import is_name, to_absolute
 from painlib.faults import Faults, PainlibError, did_you_mean
 from painlib.locomotion.arena_floor import order_corners, parse_corners
+from painlib.places import check_url, is_url
 
 REQUIRED = ("subject", "video", "treatment")
 NUMBERS = ("part", "time_zero_s", "start_s", "end_s", "fps", "side_px")
@@ -188,7 +189,10 @@ def _check_rows(arenas: pd.DataFrame, faults: Faults) -> None:
 def _check_row(cells: pd.Series) -> list[str]:
     texts = []
     for name in ("video", "pose"):
-        if cells[name] and not Path(cells[name]).is_file():
+        if is_url(cells[name]):
+            if fault := check_url(cells[name]):
+                texts.append(f"column `{name}`: {fault}")
+        elif cells[name] and not Path(cells[name]).is_file():
             texts.append(
                 f"column `{name}`: expected a file, found none: {cells[name]}. Paths stand relative to the "
                 "table."

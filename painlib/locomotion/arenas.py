@@ -19,7 +19,7 @@ from painlib.params import LocomotionParams
 from painlib.progress import report_progress
 from painlib.tables import read_fingerprint, read_table
 from painlib.video import probe_video
-from painlib.workers import run_spawned, say_done
+from painlib.workers import run_tasks, say_done
 
 FORMAT = 1  # of the tracks on disk: raised when the same videos and parameters would give other files
 DESCRIPTION = "Arena videos to tracks"
@@ -42,7 +42,7 @@ class _Task:
 def track_arenas(
     arenas: pd.DataFrame | Sequence[ArenaVideo], params: LocomotionParams
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """`track_animal` of every animal, `params.workers` at once, each in a process of one thread.
+    """`track_animal` of every animal, `params.workers` at once (`run_tasks`), each in one thread.
 
     Returns a row an animal that succeeded (subject, treatment, n_frames, fps, seen: share of the frames,
     side_px, calibration, animal: light, dark or tracker, threshold, resumed, doubt: what to look at) and the
@@ -51,7 +51,7 @@ def track_arenas(
     videos = iter_arenas(arenas) if isinstance(arenas, pd.DataFrame) else list(arenas)
     n_frames = max(sum(_expect_frames(video) for video in videos), 1)
     report_progress(DESCRIPTION, 0, n_frames)
-    results = run_spawned(
+    results = run_tasks(
         _work,
         [_Task(video, params) for video in videos],
         params.workers,
@@ -69,7 +69,7 @@ def track_arenas(
     return pd.DataFrame(summaries, columns=columns), pd.DataFrame(faults, columns=["subject", "message"])
 
 
-def store_track(video: ArenaVideo, params: LocomotionParams, number: int = 0) -> dict[str, Any]:
+def store_track(video: ArenaVideo, params: LocomotionParams) -> dict[str, Any]:
     """Track one animal, unless that was done from the same files and parameters, and say what was found."""
     files = TrackFiles(params.workdir, video.subject)
     mark = _mark(video, params)
@@ -77,9 +77,9 @@ def store_track(video: ArenaVideo, params: LocomotionParams, number: int = 0) ->
     if not resumed:
         for old in files.list_files():
             old.unlink()
-        write_track(track_animal(video, params, lambda done: say_done(number, done)), files, mark)
+        write_track(track_animal(video, params, say_done), files, mark)
     table, facts = read_table(files.track, TRACK), read_arena(files)
-    say_done(number, len(table))
+    say_done(len(table))
     return {
         "subject": video.subject,
         "treatment": video.treatment,
@@ -116,8 +116,8 @@ def find_doubts(table: pd.DataFrame, facts: dict[str, Any]) -> list[str]:
     return doubts
 
 
-def _work(task: _Task, number: int) -> dict[str, Any]:
-    return store_track(task.video, task.params, number)
+def _work(task: _Task) -> dict[str, Any]:
+    return store_track(task.video, task.params)
 
 
 def _mark(video: ArenaVideo, params: LocomotionParams) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,6 +17,7 @@ from painlib.locomotion.arena_floor import Arena, calibrate_corners, calibrate_s
 from painlib.locomotion.arena_table import ArenaVideo
 from painlib.locomotion.empty_floor import Scene, build_scene, sample_greys
 from painlib.params import LocomotionParams
+from painlib.places import name_file
 from painlib.pose_labels import KEYPOINTS
 from painlib.pose_network import fit_size
 from painlib.timeline import Timeline, load_timelines
@@ -208,7 +208,7 @@ def _explain_unseen(video: ArenaVideo, params: LocomotionParams) -> str:
     if video.pose:
         return (
             f"in no frame do all of the points {', '.join(params.point_names)} reach a likelihood of "
-            f"{params.likelihood_threshold:g}: {Path(video.pose[0]).name}. Name other `point_names`, or "
+            f"{params.likelihood_threshold:g}: {name_file(video.pose[0])}. Name other `point_names`, or "
             "lower `likelihood_threshold`."
         )
     return (

@@ -21,6 +21,7 @@ from painlib.novelty.reference import (
     save_reference,
     summarise_distances,
 )
+from painlib.novelty.single import Acquaintance, FaceSample, Known
 from painlib.novelty.verdict import STATES, Novelty, judge_novelty
 
 __all__ = [
@@ -29,6 +30,9 @@ __all__ = [
     "LEVEL",
     "MEASURES",
     "STATES",
+    "Acquaintance",
+    "FaceSample",
+    "Known",
     "Novelty",
     "Reference",
     "check_cohort",

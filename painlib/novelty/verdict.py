@@ -137,7 +137,7 @@ class Novelty:
                 unjudged.setdefault(why, []).append(MEASURES[measure].words)
                 continue
             n_beyond = int(own.loc[find_beyond(own[measure], measure, row["limit"]), "subject"].nunique())
-            sentence = _tell(measure, values, row)
+            sentence = tell_measure(measure, values, row)
             if n_beyond:
                 beyond.append(f"{sentence}, beyond it {n_beyond} {_plural('animal', n_beyond)}.")
             else:
@@ -230,11 +230,13 @@ def _give_reasons(row: pd.Series, flags: pd.Series, limits: pd.DataFrame) -> str
             return f"{row['n_faces']} faces, {FEWEST_FACES} are needed"
         return "no limit for the distance"
     of = limits.set_index("measure")
-    told = [_tell(str(name), np.array([row[name]]), of.loc[name].to_dict()) for name in flags.index[flags]]
+    told = [
+        tell_measure(str(name), np.array([row[name]]), of.loc[name].to_dict()) for name in flags.index[flags]
+    ]
     return "; ".join(told)
 
 
-def _tell(measure: str, values: np.ndarray, row: dict) -> str:
+def tell_measure(measure: str, values: np.ndarray, row: dict) -> str:
     """Values, what is typical of held-out training animals, and the limit."""
     kind = MEASURES[measure]
     if kind.is_share:

@@ -49,6 +49,12 @@ class CropParams(StageParams):
     )
     pose_epochs: int = Field(ge=1, le=100_000, description="epochs of pose training")
     pose_batch: int = Field(ge=1, le=1024, description="frames a batch, in pose training and inference")
+    pose_precision: Literal["auto", "float32", "bfloat16"] = Field(
+        description="what the network computes in as it looks for points; auto: half where the device has it"
+    )
+    pose_follow: bool = Field(
+        description="look through a window that follows the face, at the whole frame where it is lost (ours)"
+    )
     pose_learning_rate: float = Field(gt=0, le=1, description="learning rate of pose training, above 0 to 1")
     pose_crop_px: int = Field(
         ge=32, le=8192, description="side of DeepLabCut's training crops, px at pose size"
@@ -68,6 +74,10 @@ class CropParams(StageParams):
         description="a square that leaves the image is moved inside, filled with black, or left out (ours)"
     )
     jpeg_quality: int = Field(ge=50, le=100, description="quality of the stored faces, 50 to 100")
+    decoder: Literal["software", "cuda"] = Field(
+        description="what decodes videos; cuda: the GPU, where its first frame is the same to the bit",
+        json_schema_extra=HOW,
+    )
     workers: int = Field(ge=1, le=256, description="videos worked on at once", json_schema_extra=HOW)
 
     @model_validator(mode="after")

@@ -34,8 +34,18 @@ class TrainParams(StageParams):
     hold_out: Literal["subject", "strain", "lab"] = Field(
         description="what is held out together: an animal, or all animals of a strain or a laboratory"
     )
-    calibration: Literal["temperature", "isotonic"] = Field(description="how probabilities are calibrated")
+    calibration: Literal["floor", "temperature", "isotonic"] = Field(
+        description="how probabilities are calibrated; floor: knows weak labels"
+    )
     device: Device = Field(description="where to compute", json_schema_extra=HOW)
+    processes: int = Field(
+        ge=1, le=4096, description="processes that train a network together", json_schema_extra=HOW
+    )
+    launch: str = Field(
+        description="command that starts them; empty: accelerate launch, on this machine",
+        json_schema_extra=HOW,
+    )
+    workers: int = Field(ge=1, le=256, description="folds trained at once, on a CPU", json_schema_extra=HOW)
 
 
 class ConfoundsParams(StageParams):
@@ -66,3 +76,6 @@ class PredictParams(StageParams):
         ge=0, le=1, description="a face turned further, 0 to 1, is not judged; null: as found"
     )
     device: Device = Field(description="where to compute", json_schema_extra=HOW)
+    workers: int = Field(
+        ge=1, le=256, description="recordings judged at once, on a CPU", json_schema_extra=HOW
+    )

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from painlib.faults import Faults, PainlibError, did_you_mean
+from painlib.params.cluster import read_cluster
 from painlib.params.fields import StageParams
 from painlib.params.notebook_defaults import read_notebook_defaults
 from painlib.params.stages import STAGES, Stage
+from painlib.workers.jobs import JobParams
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,12 +27,14 @@ PATH_LISTS = ("minutes", "score_files")
 
 @dataclass(frozen=True)
 class Run:
-    """One parameter file: its shared keys, each stage's checked parameters by name, its `demo` section."""
+    """One parameter file: its shared keys, each stage's checked parameters by name, its `demo` section, and
+    the cluster that the work goes to (an address, jobs of a batch system, or None: this machine)."""
 
     path: Path
     shared: dict[str, Any]
     stages: dict[str, StageParams]
     demo: dict[str, Any] | None
+    cluster: str | JobParams | None = None
 
 
 def as_papermill(params: StageParams) -> dict[str, Any]:
@@ -65,7 +69,8 @@ def load_run(path: str | Path, notebooks: str | Path) -> Run:
     faults = Faults()
     sections = {stage.name: _read_section(written, stage.name, path, faults) for stage in STAGES}
     demo = _read_section(written, "demo", path, faults) if "demo" in written else None
-    top = (*SHARED_KEYS, *sections, "demo")
+    cluster = read_cluster(written.get("cluster"), path.name, faults)
+    top = (*SHARED_KEYS, "cluster", *sections, "demo")
     for key in [key for key in written if key not in top]:
         faults.add(f"{path.name}, key {key}: expected one of {', '.join(top)}.{_near_key(key, top)}")
     shared = {key: _against(path.parent, key, written[key]) for key in SHARED_KEYS if key in written}
@@ -92,7 +97,7 @@ def load_run(path: str | Path, notebooks: str | Path) -> Run:
             for text in _describe_errors(error, stage, places):
                 faults.add(text)
     faults.raise_if_any(f"The parameters have faults: {path}")
-    return Run(path, shared, stages, demo)
+    return Run(path, shared, stages, demo, cluster)
 
 
 def load_yaml(path: str | Path) -> dict[str, Any]:
@@ -109,9 +114,13 @@ def load_yaml(path: str | Path) -> dict[str, Any]:
     try:
         # The pure reader: the compiled one reads YAML 1.1.
         written = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8-sig"))
-    except (YAMLError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise PainlibError(
-            f"Expected YAML, got a file that cannot be read: {path}. {_first_lines(error)}"
+            f"Expected text in UTF-8, got another encoding at byte {error.start}: {path}. Save it as UTF-8."
+        ) from error
+    except YAMLError as error:
+        raise PainlibError(
+            f"Expected YAML, got a file that cannot be read: {_locate(error, path)}"
         ) from error
     if not isinstance(written, dict):
         raise PainlibError(f"Expected `key: value` lines, got {_name_type(written)}: {path}")
@@ -198,9 +207,15 @@ def _name_type(value: Any) -> str:
     return names.get(type(value).__name__, type(value).__name__)
 
 
-def _first_lines(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return " ".join(lines[:6])
+def _locate(error: Exception, path: Path) -> str:
+    """File, line, column, what is wrong there, and what to do."""
+    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+    place = f"{path}, line {mark.line + 1}, column {mark.column + 1}" if mark else f"{path}"
+    told = " ".join(str(problem or error).split())
+    return (
+        f"{place}: {told}. Look at that line and the ones above it: a blank behind each colon, blanks and no "
+        "tabs before a key, all brackets and quotes closed, text with a colon or # in quotes, each key once."
+    )
 
 
 def path_fields(model: type[StageParams]) -> list[str]:

@@ -16,7 +16,7 @@ from painlib.stats.groups import TEST_COLUMNS, GroupTest, compare_groups, find_s
 from painlib.stats.permutation import CurveTest, flip_signs, permute_labels
 from painlib.stats.repeated import compute_friedman
 from painlib.stats.sample_size import find_group_size, plan_sample_size
-from painlib.stats.simulation import CurveNoise, simulate_curves, simulate_rates
+from painlib.stats.simulation import CurveNoise, simulate_curves, simulate_rates, tabulate_rates
 from painlib.stats.time_course import fit_time_course
 from painlib.stats.treatments import assign_treatment, load_assays, read_minutes
 from painlib.stats.writing import write_statistics
@@ -54,5 +54,6 @@ __all__ = [
     "simulate_curves",
     "simulate_rates",
     "summarise_window",
+    "tabulate_rates",
     "write_statistics",
 ]

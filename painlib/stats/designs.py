@@ -106,17 +106,24 @@ def note_minutes(values: pd.DataFrame, groups: Sequence[str], column: str = "mea
     return f"less than the whole window in {len(short)} of {n} recordings: {', '.join(told)}{more}"
 
 
-def check_groups(values: pd.DataFrame, groups: Sequence[str], control: str | None = None) -> None:
-    """Raise `PainlibError` for a group named twice or without animals, and a control that is no group."""
+def check_groups(
+    values: pd.DataFrame, groups: Sequence[str], control: str | None = None, *, blind: bool = False
+) -> None:
+    """Raise `PainlibError` for a group named twice or without animals, and a control that is no group.
+
+    `blind`: the message tells no treatment but those of `groups`.
+    """
     faults = Faults()
     seen = sorted({str(treatment) for treatment in values["treatment"]} - {""})
+    told = f"{len(seen)} treatments seen" if blind else f"treatments seen: {seen}"
     if not groups:
-        faults.add(f"no group is named; treatments seen: {seen}.")
+        faults.add(f"no group is named; {told}.")
     for group in dict.fromkeys(groups):
         if list(groups).count(group) > 1:
             faults.add(f"group '{group}' is named {list(groups).count(group)} times; name it once.")
         if group not in seen:
-            faults.add(f"group '{group}' has no animal; treatments seen: {seen}.{did_you_mean(group, seen)}")
+            hint = "" if blind else did_you_mean(group, seen)
+            faults.add(f"group '{group}' has no animal; {told}.{hint}")
     if control is not None and control not in groups:
         faults.add(
             f"control '{control}' is not among the groups {list(groups)}.{did_you_mean(control, groups)}"

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from painlib.csv_cells import read_cells, require_columns, type_cells
 from painlib.faults import Faults, PainlibError, did_you_mean
-from painlib.tables import SCHEMAS, check_table, read_table
+from painlib.tables import SCHEMAS, read_table
 
-_TEXTS = ("recording", "subject", "phase", "period", "treatment", "inside")
+_NEEDED = ("recording", "subject", "minute", "pain_probability")
 _FILLED: dict[str, Any] = {"phase": "post", "period": "", "treatment": "", "trained_on": False, "inside": ""}
 _FILLED |= {"n_timepoints": 0, "n_evaluated": 0, "n_pain": 0, "n_not_judged": 0, "coverage": float("nan")}
 
@@ -25,29 +26,41 @@ def read_minutes(path: str | Path) -> pd.DataFrame:
     `trained_on` false. Further columns are not read. Raises `PainlibError` with the faults of the file.
     """
     path = Path(path)
-    if path.suffix.lower() != ".csv":
-        minutes = read_table(path, "minutes")
-    elif not path.is_file():
-        raise PainlibError(
-            f"Expected a csv of minute curves, found no file: {path}. Mend `minutes` of the assay."
-        )
-    else:
-        texts: dict[Hashable, Any] = dict.fromkeys(_TEXTS, str)
-        minutes = pd.read_csv(path, dtype=texts, encoding="utf-8-sig").fillna(dict.fromkeys(_TEXTS, ""))
-        minutes = minutes.assign(**{name: fill for name, fill in _FILLED.items() if name not in minutes})
-        known = [name for name in SCHEMAS["minutes"].columns if name in minutes]
-        minutes = check_table(minutes[known], "minutes", f"These minute curves cannot be used: {path}")
     faults = Faults()
+    heading = f"These minute curves cannot be used: {path}"
+    minutes = read_table(path, "minutes") if path.suffix.lower() != ".csv" else _read_csv(path, faults)
+    faults.raise_if_any(heading)
+    for name in ("recording", "subject"):
+        empty = minutes.index[minutes[name].str.strip() == ""]
+        if len(empty):
+            faults.add(
+                f"Row {empty[0]}, column `{name}`: expected a name, got an empty cell ({len(empty)} rows are "
+                f"without). Minutes belong to one {name}: name it in each row."
+            )
     for row in minutes[minutes.duplicated(["recording", "minute"])].itertuples():
         faults.add(f"recording '{row.recording}' has minute {row.minute} twice; keep one row a minute.")
     for recording, owner in minutes.groupby("recording")[["subject", "treatment", "phase"]]:
         for column in owner:
-            if owner[column].nunique() > 1:
-                faults.add(
-                    f"recording '{recording}': expected one {column}, got {sorted(owner[column].unique())}."
-                )
-    faults.raise_if_any(f"These minute curves cannot be used: {path}")
-    return minutes
+            found = sorted(owner[column].unique())
+            if len(found) > 1:
+                # Said by `painlib check` too, before treatments may be known.
+                got = f"{len(found)}" if column == "treatment" else ", ".join(map(repr, found))
+                faults.add(f"recording '{recording}': expected one {column}, got {got}.")
+    faults.raise_if_any(heading)
+    return minutes.reset_index(drop=True)
+
+
+def _read_csv(path: Path, faults: Faults) -> pd.DataFrame:
+    """The table `minutes` of a csv, its index the row in the file; what cannot be read goes to `faults`."""
+    remedy = "Mend `minutes` of the assay."
+    cells = read_cells(path, "a csv of minute curves", _NEEDED, remedy, faults)
+    require_columns(cells, _NEEDED, faults)
+    if cells.empty and not faults:
+        faults.add("expected at least one row below the header, got none.")
+    columns = SCHEMAS["minutes"].columns
+    typed = type_cells(cells, {name: columns[name] for name in columns if name in cells}, faults)
+    filled = typed.assign(**{name: fill for name, fill in _FILLED.items() if name not in typed})
+    return filled[[name for name in columns if name in filled]]
 
 
 def load_assays(
@@ -85,8 +98,22 @@ def assign_treatment(
     return _assign([minutes], cohort, key)[0]
 
 
+def check_treatment(
+    minutes: pd.DataFrame, cohort: pd.DataFrame | None, key: str | Path | None, where: str
+) -> pd.DataFrame:
+    """`assign_treatment` for `painlib check`: its faults hold names and counts, nobody's treatment.
+
+    `where` the recordings stand that are asked about ("the cohort table"), for messages.
+    """
+    return _assign([minutes], cohort, key, where, blind=True)[0]
+
+
 def _assign(
-    tables: Sequence[pd.DataFrame], cohort: pd.DataFrame | None, key: str | Path | None
+    tables: Sequence[pd.DataFrame],
+    cohort: pd.DataFrame | None,
+    key: str | Path | None,
+    where: str = "the minutes",
+    blind: bool = False,
 ) -> list[pd.DataFrame]:
     faults = Faults()
     cohort_treatments: dict[str, str] = {}
@@ -94,25 +121,28 @@ def _assign(
         # With the treatments sealed, the column of a cohort table read from csv may hold NaN.
         named = cohort.assign(treatment=cohort["treatment"].fillna("").astype(str))
         cohort_treatments = dict(zip(named["recording"].astype(str), named["treatment"], strict=True))
-    key_name, key_treatments = _read_key(Path(key), faults) if key is not None else ("subject", {})
+    key_name, key_treatments = _read_key(Path(key), faults, blind) if key is not None else ("subject", {})
     known = {name for table in tables for name in table[key_name].unique()}
     # An animal of the cohort without predictions (its video was unreadable) is no fault of the key.
     known |= set() if cohort is None else set(cohort[key_name].astype(str))
     for name in sorted(set(key_treatments) - known):
         hint = did_you_mean(name, sorted(known - set(key_treatments)))
-        faults.add(f"the key names {key_name} '{name}', which is not in the minutes.{hint}")
+        faults.add(f"the key names {key_name} '{name}', which is not in {where}.{hint}")
+    disagreeing: dict[tuple[str, ...], list[str]] = defaultdict(list)
     result = []
     for table in tables:
         who = table.drop_duplicates("recording")
         treatments = {}
         for row in who.itertuples():
             places = {
-                "the minutes": str(row.treatment),
+                "the minute curves" if blind else "the minutes": str(row.treatment),
                 "the cohort table": cohort_treatments.get(str(row.recording), ""),
                 "the key": key_treatments.get(str(getattr(row, key_name)), ""),
             }
             given = {place: treatment for place, treatment in places.items() if treatment}
-            if len(set(given.values())) > 1:
+            if len(set(given.values())) > 1 and blind:
+                disagreeing[tuple(given)].append(str(row.recording))
+            elif len(set(given.values())) > 1:
                 told = ", ".join(f"{place} says '{treatment}'" for place, treatment in given.items())
                 faults.add(
                     f"recording '{row.recording}' of subject '{row.subject}': {told}; make them agree."
@@ -124,32 +154,37 @@ def _assign(
                 )
             treatments[row.recording] = next(iter(given.values()), "")
         result.append(table.assign(treatment=table["recording"].map(treatments)))
+    for sources, names in disagreeing.items():
+        faults.add(
+            f"one treatment in {sources[0]} and another in {' or '.join(sources[1:])}: {len(names)} "
+            f"recording{'' if len(names) == 1 else 's'} ({', '.join(map(repr, names))}); make them agree."
+        )
     faults.raise_if_any(f"Treatments{f', key {key}' if key is not None else ''}: mend these")
     return result
 
 
-def _read_key(path: Path, faults: Faults) -> tuple[str, dict[str, str]]:
+def _read_key(path: Path, faults: Faults, blind: bool) -> tuple[str, dict[str, str]]:
     """The column the key goes by, and name -> treatment; a name with two treatments is a fault."""
-    if not path.is_file():
+    columns = ("subject (or recording)", "treatment")
+    cells = read_cells(path, "the treatment key", columns, "Mend `treatment_key`.", faults)
+    name = "recording" if "recording" in cells else "subject"
+    if name not in cells or "treatment" not in cells:
         raise PainlibError(
-            f"Treatment key: expected a csv file, got {path}, which is not a file; mend treatment_key."
+            f"{path}: expected the columns subject (or recording) and treatment of a key, got {list(cells)}."
         )
-    table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    name = "recording" if "recording" in table else "subject"
-    if name not in table or "treatment" not in table:
-        raise PainlibError(
-            f"{path}: expected the columns subject (or recording) and treatment of a key, got {list(table)}."
-        )
+    if cells.empty:
+        faults.add("the key has no row below its header: expected one for each animal.")
     named: dict[str, set[str]] = defaultdict(set)
     for row, subject, treatment in zip(
-        table.index, table[name].str.strip(), table["treatment"].str.strip(), strict=True
+        cells.index, cells[name].str.strip(), cells["treatment"].str.strip(), strict=True
     ):
         if not subject or not treatment:
-            faults.add(f"line {row + 2} of the key: {name} and treatment must both be filled in.")
+            faults.add(f"Row {row} of the key: {name} and treatment must both be filled in.")
         else:
             named[subject].add(treatment)
     for subject, treatments in named.items():
         if len(treatments) > 1:
             crossover = "; a crossover needs a key by recording" if name == "subject" else ""
-            faults.add(f"{name} '{subject}' stands in the key with {sorted(treatments)}{crossover}.")
+            got = f"{len(treatments)} treatments" if blind else f"{sorted(treatments)}"
+            faults.add(f"{name} '{subject}' stands in the key with {got}{crossover}.")
     return name, {subject: sorted(treatments)[0] for subject, treatments in named.items()}

@@ -14,7 +14,9 @@ import pandas as pd
 from painlib.cohort import CameraVideo, Recording, iter_recordings
 from painlib.faults import Faults, PainlibError, did_you_mean
 from painlib.fingerprints import fingerprint
+from painlib.places import is_url
 from painlib.progress import report_progress
+from painlib.remote import mark_file
 from painlib.schemas import Column, TableSchema
 from painlib.tables import read_fingerprint, read_table, write_table, write_whole
 from painlib.timeline import Timeline, load_timeline
@@ -209,8 +211,10 @@ def _keep_image(frame: Frame, path: Path) -> None:
         temporary.write_bytes(content)
 
 
-def _stamp(path: str) -> tuple[float, float]:
-    """Size and time of change; a file that is not there is said by whoever opens it."""
+def _stamp(path: str) -> tuple[float, float | str]:
+    """Size and time of change (or ETag); a file that is not there is said by whoever opens it."""
+    if is_url(path):
+        return mark_file(path)
     try:
         found = os.stat(path)
     except OSError:

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import traitlets
 
+from painlib.places import name_file
 from painlib.pose_labels import KEYPOINTS
 from painlib.widgets.labelling import ABSENT, LabellingSession
 from painlib.widgets.step_widget import StepWidget, read_assets
@@ -27,7 +28,7 @@ class LabelPoints(StepWidget):
     def __init__(self, session: LabellingSession) -> None:
         frames = session.frames
         captions = [
-            f"{Path(video).name} · frame {frame:,}"
+            f"{name_file(video)} · frame {frame:,}"
             for video, frame in zip(frames["video"], frames["frame"], strict=True)
         ]
         super().__init__(

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from painlib.faults import Faults, PainlibError
+from painlib.places import find_place, is_url, name_file
 from painlib.pose_labels import COORDINATES, KEYPOINTS
 from painlib.tables import write_csv
 from painlib.widgets.steps import Session
@@ -122,7 +123,7 @@ class LabellingSession(Session[Points]):
         place_of = {(os.path.abspath(video), int(frame)): place for place, (video, frame) in enumerate(keys)}
         others = []
         for row in raw.to_dict("records"):
-            video = _find_video(str(row.get("video", "")), path.parent)
+            video = find_place(str(row.get("video", "")), path.parent, path.parent / "videos")
             frame = str(row.get("frame", ""))
             place = place_of.get((video, int(float(frame)))) if _is_number(frame) else None
             if place is None:
@@ -139,7 +140,7 @@ class LabellingSession(Session[Points]):
                     points.append(None)
                 else:
                     faults.add(
-                        f"{Path(video).name} frame {frame}, {name}: expected two numbers or two blanks, got "
+                        f"{name_file(video)} frame {frame}, {name}: expected two numbers or two blanks, got "
                         f"{x!r}, {y!r}."
                     )
             if len(points) == len(KEYPOINTS):
@@ -191,16 +192,12 @@ def _read_text(path: Path) -> pd.DataFrame:
 
 def _name_video(video: str, folder: Path) -> str:
     """A video as the table names it: from the table's folder, so that both can be moved together."""
+    if is_url(video):
+        return video
     try:
         return Path(os.path.relpath(video, folder)).as_posix()
     except ValueError:  # another drive
         return str(video)
-
-
-def _find_video(name: str, folder: Path) -> str:
-    """Absolute path of a video that a table of labels names, as `painlib.pose_labels` looks for it."""
-    places = [folder / name, folder / "videos" / name]
-    return os.path.abspath(next((place for place in places if place.is_file()), places[0]))
 
 
 def _is_number(text: str) -> bool:

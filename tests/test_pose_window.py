@@ -1,0 +1,159 @@
+"""The window that follows the face: what it answers is what the whole frame answers, and where it looks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from painlib.face_window import CHUNK, SEEN, WHOLE_EVERY, WindowFollower
+
+WIDTH, HEIGHT = 640, 360
+HEAD = np.array([[0, 20], [-16, 0], [16, 0]])  # px: nose, right eye, left eye about a head's middle
+
+
+class Film:
+    """Frames whose pixels carry their own place and number, and a network that knows what is seen where.
+
+    `heads[k]`: the heads of frame k, each with the likelihood of its points; of two in one image the
+    likelier is found. `look`: the network; `areas`: px of each image it was given, in order.
+    """
+
+    def __init__(
+        self, heads: Sequence[Sequence[tuple[float, float, float]]], scenes: Sequence[int] = ()
+    ) -> None:
+        self.heads = heads
+        rows, columns = np.mgrid[:HEIGHT, :WIDTH]
+        scene = np.array(scenes or [0] * len(heads))
+        self.images = [
+            np.stack(
+                [columns // 4, rows // 4, np.full_like(rows, number + 100 * scene[number])], axis=2
+            ).astype(np.uint8)
+            for number in range(len(heads))
+        ]
+        self.numbers = {int(image[0, 0, 2]): number for number, image in enumerate(self.images)}
+        self.areas: list[int] = []
+        self.times = np.arange(len(heads)) / 30.0  # s
+
+    def look(self, images: Sequence[np.ndarray]) -> np.ndarray:
+        """(n, 3, 3): likelihood 0.05 at a corner where no head is."""
+        return np.stack([self._look_at(image) for image in images])
+
+    def _look_at(self, image: np.ndarray) -> np.ndarray:
+        height, width = image.shape[:2]
+        self.areas.append(height * width)
+        corner = 4 * image[0, 0, :2].astype(int)
+        found = np.tile([0.0, 0.0, 0.05], (3, 1))
+        for x, y, likelihood in self.heads[self.numbers[int(image[0, 0, 2])]]:
+            for point, place in enumerate(HEAD + np.array([x, y]) - corner):
+                inside = (place >= 0).all() and (place < (width, height)).all()
+                if inside and likelihood > found[point, 2]:
+                    found[point] = (*place, likelihood)
+        return found
+
+
+def follow(film: Film, batch: int = 5) -> tuple[np.ndarray, WindowFollower]:
+    follower = WindowFollower(film.look)
+    places = [slice(start, start + batch) for start in range(0, len(film.images), batch)]
+    return np.concatenate([follower(film.images[here], film.times[here]) for here in places]), follower
+
+
+def walk(n_frames: int, likelihood: float = 0.9) -> list[list[tuple[float, float, float]]]:
+    """A head that walks about, 3 px a frame."""
+    turn = np.arange(n_frames) * 0.03
+    return [[(320 + 100 * np.cos(t), 180 + 60 * np.sin(2 * t), likelihood)] for t in turn]
+
+
+def assert_as_whole(film: Film, found: np.ndarray) -> None:
+    whole = film.look(film.images)
+    seen = whole[..., 2] >= SEEN
+    np.testing.assert_allclose(found[..., 2], whole[..., 2])
+    np.testing.assert_allclose(found[seen], whole[seen])
+
+
+def test_a_walking_head_is_followed_through_a_small_window():
+    film = Film(walk(80))
+    found, follower = follow(film)
+    looked_at = sum(film.areas)
+    assert_as_whole(film, found)
+    side = 160  # five times the eyes' distance, a multiple of 32 px
+    assert set(film.areas[: len(film.areas) - 80]) == {WIDTH * HEIGHT, side * side}
+    assert looked_at < 0.35 * 80 * WIDTH * HEIGHT
+    assert follower.counts["in_window"] == 80 - CHUNK
+    assert follower.counts["looked_again"] < 8
+
+
+@pytest.mark.parametrize("batch", [1, 3, 8, 11, 90])
+def test_batches_do_not_matter(batch):
+    heads = walk(90)
+    heads[20:29] = [[]] * 9
+    heads[50:53] = [[(100, 60, 0.9)]] * 3
+    expected, told = follow(Film(heads))
+    found, follower = follow(Film(heads), batch)
+    np.testing.assert_array_equal(found, expected)
+    assert follower.counts == told.counts
+
+
+def test_a_head_that_goes_and_comes_back_elsewhere_is_found_at_once():
+    heads = walk(30) + [[]] * 13 + [[(90.0, 300.0, 0.9)]] * 20
+    film = Film(heads)
+    found, _ = follow(film)
+    assert_as_whole(film, found)
+
+
+def test_a_head_that_leaves_the_window_within_a_chunk_is_looked_for_in_the_whole_frame():
+    heads = [[(100.0 + 25 * k, 180.0, 0.9)] for k in range(20)]  # from one side to the other: 200 px a chunk
+    film = Film(heads)
+    found, follower = follow(film)
+    assert_as_whole(film, found)
+    assert follower.counts["looked_again"] > 0
+
+
+def test_a_scene_cut_shows_the_whole_frame_though_something_is_seen_in_the_window():
+    # After the cut the old place holds something a little like a head, the true head is elsewhere.
+    heads = [[(150.0, 180.0, 0.9)]] * 20 + [[(150.0, 180.0, 0.6), (500.0, 180.0, 0.9)]] * 12
+    film = Film(heads, scenes=[0] * 20 + [1] * 12)
+    found, _ = follow(film)
+    assert_as_whole(film, found)
+    same_scene = Film(heads)
+    found, _ = follow(same_scene)
+    assert not np.allclose(found[20:24, :, 0], 500 + HEAD[:, 0]), "without the cut the window does not see it"
+
+
+def test_a_time_lapse_is_looked_at_whole_and_a_gap_in_a_film_until_the_next_chunk():
+    lapse = Film(walk(40))
+    lapse.times = 0.2 * np.arange(40)
+    found, follower = follow(lapse)
+    assert_as_whole(lapse, found)
+    assert follower.counts["in_window"] == 0
+    gap = Film(walk(40))
+    gap.times[20:] += 1.0  # the fifth frame of a chunk
+    assert follow(gap)[1].counts["in_window"] == 40 - CHUNK - 4
+
+
+def test_every_so_often_the_whole_frame_frees_a_window_that_sits_on_the_wrong_thing():
+    period = CHUNK * WHOLE_EVERY
+    n_frames = 2 * period
+    heads = [[(150.0, 180.0, 0.9)]] * 20 + [[(150.0, 180.0, 0.6), (500.0, 180.0, 0.9)]] * (n_frames - 20)
+    film = Film(heads)
+    found, follower = follow(film)
+    assert follower.counts["disagreed"] == 1
+    np.testing.assert_allclose(found[30:period, 0, 0], 150 + HEAD[0, 0])
+    np.testing.assert_allclose(found[period:, 0, 0], 500 + HEAD[0, 0])
+
+
+def test_a_head_near_the_frames_own_rim_is_not_looked_for_again():
+    film = Film([[(25.0, 30.0, 0.9)]] * 40)
+    found, follower = follow(film)
+    assert_as_whole(film, found)
+    assert follower.counts == {"frames": 40, "in_window": 32, "looked_again": 0, "disagreed": 0}
+
+
+def test_a_head_as_large_as_the_frame_and_one_that_is_hardly_seen_are_looked_at_whole():
+    faint = Film(walk(40, likelihood=SEEN - 0.1))
+    assert follow(faint)[1].counts["in_window"] == 0
+    head = np.column_stack([6 * HEAD + (320, 180), [0.9] * 3])
+    near = WindowFollower(lambda images: np.stack([head] * len(images)))
+    near(faint.images, faint.times)
+    assert near.counts["in_window"] == 0
