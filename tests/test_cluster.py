@@ -83,7 +83,7 @@ def test_work_goes_to_the_cluster_at_the_address_and_a_death_there_is_made_good(
     assert [results[place] for place in (0, 1, 3)] == [0.2, 1.0, 0.2]
     assert "killed, twice" in str(results[2])
     # A cluster of others is asked for no more than one repetition either.
-    assert (once.read_text() + always.read_text()).count("begun") == 4
+    assert always.read_text().count("begun") == 2
     faults = run_tasks(act, ["Expected a mouse, got none.", "broken"], workers=1)
     assert isinstance(faults[0], PainlibError)
     assert "ValueError: broken" in str(faults[1])

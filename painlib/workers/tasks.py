@@ -49,27 +49,40 @@ class _Report:
         self._last = float("-inf")
 
     def begin(self) -> None:
-        """Raise `PainlibError` where the task began MOST_BEGINNINGS times and never ended.
+        """Raise `PainlibError` where the task began MOST_BEGINNINGS times without an end.
 
         The scheduler keeps count, so that a death right after is counted; Dask itself blames every task that
         a dead worker was to do.
         """
         from distributed.utils import sync
 
-        worker, topic = self._worker, f"{self._topic}-{self._number}"
-        if len(sync(worker.loop, worker.scheduler.events, topic=topic)) >= MOST_BEGINNINGS:
+        own = f"{self._topic}-{self._number}"
+        told = [event[1] for event in sync(self._worker.loop, self._worker.scheduler.events, topic=own)]
+        # One that ended runs again where its result was lost with its worker.
+        if told.count("began") - told.count("ended") >= MOST_BEGINNINGS:
             raise PainlibError(KILLED)
-        sync(worker.loop, worker.scheduler.log_event, topic=topic, msg="began")
+        self._note("began")
+
+    def end(self) -> None:
+        """The task did not kill its worker; its last steps are told."""
+        self._tell()
+        self._note("ended")
+
+    def _note(self, what: str) -> None:
+        from distributed.utils import sync
+
+        own = f"{self._topic}-{self._number}"
+        sync(self._worker.loop, self._worker.scheduler.log_event, topic=own, msg=what)
 
     def say(self, steps: int) -> None:
         self._steps = steps
         if time.monotonic() - self._last >= SECONDS_BETWEEN_LOOKS:
-            self.tell()
+            self._tell()
             known = self._worker.state.tasks.get(self._key)
             if known is None or known.state == "cancelled":
                 raise _Stopped
 
-    def tell(self) -> None:
+    def _tell(self) -> None:
         self._last = time.monotonic()
         if self._steps != self._told:
             self._told = self._steps
@@ -180,9 +193,10 @@ def _call(
     global _report
     check_agreement(expected)
     _keep_to_one_thread()
-    report = _report = _Report(topic, number)
+    report = _Report(topic, number)
+    report.begin()
+    _report = report
     try:
-        report.begin()
         # Bars are drawn by whoever waits, from the steps that are said.
         with redirect_progress(lambda description, done, total: None):
             return function(task)
@@ -196,7 +210,7 @@ def _call(
         return None
     finally:
         _report = None
-        report.tell()
+        report.end()
 
 
 def _keep_to_one_thread() -> None:
