@@ -204,12 +204,20 @@ def _cut_batch(
         frame = batch.pop(0)  # its full image is made only where a face is cut, and not kept
         corner = place_square(centre, cutting.crop_px, *frame.size, cutting.border) if rule else None
         if corner is not None:
-            jpeg = encode_face(cut_square(frame.image, corner, cutting.crop_px), cutting.quality)
+            jpeg = encode_face(_cut_face(frame, corner, cutting.crop_px), cutting.quality)
             blob.write(jpeg)
             middle = (corner[0] + cutting.crop_px // 2, corner[1] + cutting.crop_px // 2)
             rows.append((frame.number, frame.time_s, rule, *middle, offset, len(jpeg)))
             offset += len(jpeg)
     return np.array(rows, dtype=FACE_ROW)
+
+
+def _cut_face(frame: Frame, corner: tuple[int, int], side: int) -> np.ndarray:
+    """The square of the upright image; where it lies inside, the rest of a large frame is not converted."""
+    (left, top), (width, height) = corner, frame.size
+    if left >= 0 and top >= 0 and left + side <= width and top + side <= height:
+        return frame.part(left, top, side, side)
+    return cut_square(frame.image, corner, side)
 
 
 def _pose_table(numbers: list[int], times: list[float], points: list[np.ndarray]) -> pd.DataFrame:

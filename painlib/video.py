@@ -36,6 +36,8 @@ from painlib.tables import write_whole
 from painlib.timeline import REMEDY, Timeline, find_cut, load_timeline, load_timelines, open_video
 
 MUXING = {"movflags": "+faststart", "fflags": "+bitexact"}
+PLANAR = ("yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p")  # 8 bits, three planes
+STEP = 16  # px that FFmpeg converts at once
 UNSPECIFIED_MATRIX = 2  # number of ITU-T H.273, as FFmpeg uses it
 
 
@@ -123,14 +125,27 @@ class Frame:
             return self.image
         return self._to_rgb(*self.orientation.turn_size(width, height))
 
-    def _to_rgb(self, width: int, height: int) -> np.ndarray:
-        """Upright image; `width` and `height` are those before it is turned."""
+    def part(self, left: int, top: int, width: int, height: int) -> np.ndarray:
+        """`image[top : top + height, left : left + width]` to the bit, from that part of the planes alone."""
+        whole = self.decoded
+        simple = whole.format.name in PLANAR and not (whole.width % STEP or whole.height % 2)
+        if "image" in self.__dict__ or not simple or self.orientation != Orientation():
+            return self.image[top : top + height, left : left + width]
+        # One size whatever the place, and columns in steps of what is converted at once.
+        columns = min(-(-(width + STEP - 1) // STEP) * STEP, whole.width)
+        rows = min((height + 2) // 2 * 2, whole.height)
+        x, y = min(left // STEP * STEP, whole.width - columns), min(top // 2 * 2, whole.height - rows)
+        picture = self._to_rgb(columns, rows, _cut_planes(whole, x, y, columns, rows))
+        return picture[top - y : top - y + height, left - x : left - x + width]
+
+    def _to_rgb(self, width: int, height: int, part: av.VideoFrame | None = None) -> np.ndarray:
+        """Upright image of the frame, or of `part`; `width` and `height` are those before it is turned."""
         frame, matrix = self.decoded, None
         if frame.colorspace == UNSPECIFIED_MATRIX:
             # As players do: high definition is BT.709, the rest BT.601.
             matrix = Colorspace.ITU709 if frame.width >= 1280 or frame.height > 576 else Colorspace.ITU601
         picture = self.reformatter.reformat(
-            frame,
+            part or frame,
             width,
             height,
             "rgb24",
@@ -140,6 +155,18 @@ class Frame:
             threads=1,
         )
         return self.orientation.turn(picture.to_ndarray())
+
+
+def _cut_planes(whole: av.VideoFrame, x: int, y: int, columns: int, rows: int) -> av.VideoFrame:
+    part = av.VideoFrame(columns, rows, whole.format.name)
+    part.colorspace, part.color_range = whole.colorspace, whole.color_range
+    for plane, own in zip(whole.planes, part.planes, strict=True):
+        by_x, by_y = whole.width // plane.width, whole.height // plane.height
+        pixels = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+        cut = np.zeros((own.height, own.line_size), np.uint8)
+        cut[:, : own.width] = pixels[y // by_y :, x // by_x :][: own.height, : own.width]
+        own.update(cut.tobytes())
+    return part
 
 
 def probe_video(path: str | Path, end_s: float = math.inf) -> VideoInfo:

@@ -42,6 +42,11 @@ FLOORS: dict[str, list[str]] = {
 ORDER = [module for floor in FLOORS.values() for module in floor]
 # What takes long to import, and so waits inside functions on floors 0 and 1 and in the front.
 SLOW = {
+    "dask",
+    "dask_jobqueue",
+    "distributed",
+    "openvino",
+    "accelerate",
     "torch",
     "torchvision",
     "deeplabcut",

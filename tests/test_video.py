@@ -526,6 +526,24 @@ def test_a_name_with_a_colon_is_a_file(tmp_path, monkeypatch):
     assert numbers_of(read_frames([VideoPart("http:1 #2%.mp4")])) == [(0, 5)]
 
 
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuvj420p", "yuv422p", "yuv444p", "yuv420p10le"])
+@pytest.mark.parametrize(("width", "height"), [(1280, 720), (640, 360), (96, 64), (322, 242)])
+def test_a_part_of_a_frame_is_that_part_of_its_image_to_the_bit(tmp_path, pix_fmt, width, height):
+    rng = np.random.default_rng(width)
+    noise = [rng.integers(0, 256, (height, width, 3), dtype=np.uint8) for _ in range(2)]
+    path = clips.write_clip(tmp_path / "noise.mp4", noise, pix_fmt=pix_fmt)
+    side = height // 2 + 1
+    twice = [read_frames([VideoPart(str(path))]) for _ in range(2)]
+    for whole, frame in zip(*twice, strict=True):
+        image = whole.image
+        places = [(0, 0), (width - side, height - side), (width - side, 0)]
+        places += [(rng.integers(0, width - side), rng.integers(0, height - side)) for _ in range(20)]
+        for left, top in places:
+            part = frame.part(int(left), int(top), side, side)
+            np.testing.assert_array_equal(part, image[top : top + side, left : left + side])
+        np.testing.assert_array_equal(frame.part(0, 0, width, height), image)
+
+
 class GpuLikeVideo:
     """`open_video`; with an accelerator frames come as a GPU's decoder gives them, in two planes (nv12)."""
 
