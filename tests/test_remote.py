@@ -297,7 +297,7 @@ def test_faces_of_videos_in_an_object_store_are_those_of_the_files(bucket, tmp_p
         fsspec.filesystem("s3").put_file(str(tmp_path / name), f"videos/{name}")
     params = SimpleNamespace(
         pose_source="tracker", point_names=["nose", "right", "left"], individual=None, border="skip",
-        pose_width=96, pose_height=64, pose_batch=8, jpeg_quality=95,
+        pose_width=96, pose_height=64, pose_batch=8, jpeg_quality=95, decoder="software",
     )  # fmt: skip
     for place in (str(tmp_path), bucket):
         video = CameraVideo(

@@ -11,7 +11,7 @@ from clips import draw_number, read_number, write_clip, write_numbered
 from widget_page import Clock, listen, make_sample, press, read_images
 
 import painlib
-import painlib.video
+import painlib.decoding
 from painlib.cohort import CameraVideo, Recording, VideoPart, load_cohort
 from painlib.face_store import FaceStore
 from painlib.faults import PainlibError
@@ -530,8 +530,8 @@ def test_drawn_frames_are_read_from_the_folder_the_second_time(tmp_path, monkeyp
     recordings = make_recordings(tmp_path)
     drawn = choose_frames(recordings, tmp_path / "drawn", per_video=2, method="even", seed=1)
     opened = []
-    opens = painlib.video.open_video
-    monkeypatch.setattr(painlib.video, "open_video", lambda path: (opened.append(path), opens(path))[1])
+    opens = painlib.decoding.open_video
+    monkeypatch.setattr(painlib.decoding, "open_video", lambda path: (opened.append(path), opens(path))[1])
     again = choose_frames(recordings, tmp_path / "drawn", per_video=2, method="even", seed=1)
     pd.testing.assert_frame_equal(drawn, again)
     assert opened == []

@@ -92,7 +92,7 @@ def note_minutes(values: pd.DataFrame, groups: Sequence[str], column: str = "mea
     used = values[values["treatment"].isin(list(groups)) & ~values["trained_on"] & values[column].notna()]
     if "n_minutes" not in used:
         return ""
-    asked = used[["n_minutes", "n_minutes_nan", "n_minutes_absent"]].sum(axis=1)
+    asked = used.filter(["n_minutes", "n_minutes_nan", "n_minutes_absent"]).sum(axis=1)
     has = asked - used["n_minutes_absent"] if column == "coverage" else used["n_minutes"]
     short = used.assign(has=has.astype(int), asked=asked.astype(int))[has < asked]
     if short.empty:
