@@ -162,7 +162,7 @@ def _cut_planes(whole: av.VideoFrame, x: int, y: int, columns: int, rows: int) -
     part.colorspace, part.color_range = whole.colorspace, whole.color_range
     for plane, own in zip(whole.planes, part.planes, strict=True):
         by_x, by_y = whole.width // plane.width, whole.height // plane.height
-        pixels = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+        pixels = np.frombuffer(cast(Any, plane), np.uint8).reshape(-1, plane.line_size)
         cut = np.zeros((own.height, own.line_size), np.uint8)
         cut[:, : own.width] = pixels[y // by_y :, x // by_x :][: own.height, : own.width]
         own.update(cut.tobytes())
