@@ -881,6 +881,15 @@ def test_the_reliability_diagram_shows_the_tables():
     assert find_overlaps(figure) == []
 
 
+def test_probabilities_drawn_together_are_shown_to_their_full_height():
+    table = cross_calibrate(simulate(faces=100))
+    figure = plot_reliability(table.assign(p_pain_calibrated=0.52))
+    below = figure.axes[1]
+    assert [one.get_data().values.max() for one in artists(figure, "histogram")][1] == pytest.approx(1)
+    assert below.get_ylim()[0] == 0
+    assert below.get_ylim()[1] >= 1
+
+
 def test_the_risk_figure_shows_curve_chance_and_threshold():
     found = score_abstention(cross_calibrate(simulate(faces=100)), resamples=99)
     ax = plot_risk_coverage(found, abstain_below=0.8)

@@ -99,6 +99,7 @@ def plot_reliability(
             x, bins["ci_low"], bins["ci_high"], color=look.colour, linewidth=0.7, gid=f"{name} interval"
         )
         _draw_histogram(below, judged, columns[name], truth, look)
+    below.set_ylim(bottom=0)  # when all are drawn: it ends the axis' own fitting
     return _explain_reliability(top, scores)
 
 
@@ -120,7 +121,6 @@ def _draw_histogram(ax: Axes, judged: pd.DataFrame, column: str, truth: str, loo
     edges = np.linspace(0, 1, _HISTOGRAM_BINS + 1)
     shares, _ = np.histogram(known[column], bins=edges, weights=weights)
     ax.stairs(shares, edges, color=look.colour, linestyle=look.line, linewidth=0.9, gid="histogram")
-    ax.set_ylim(bottom=0)
 
 
 def _explain_reliability(ax: Axes, scores: pd.DataFrame) -> Figure:
