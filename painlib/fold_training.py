@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from painlib.batches import split_batches
 from painlib.model import PainNet
 from painlib.prediction import predict_faces
 from painlib.progress import redirect_progress, report_progress
 from painlib.training import TrainSettings, train_classifier
+from painlib.training.batches import split_batches
 from painlib.work_places import ArrayOnDisk, Place, choose_place, put_on_disk
 from painlib.workers import run_tasks, say_done
 
@@ -43,6 +43,19 @@ class TrainedFold(NamedTuple):
     examined: pd.DataFrame | None = None
 
 
+@dataclass(frozen=True)
+class Lesson:
+    """What all folds learn from, and how. `folder`: where their checkpoints go, a folder each (None: kept
+    nowhere); `tensorboard`: where their curves go. `n_folds`: how many there are, for messages."""
+
+    labels: np.ndarray
+    params: TrainSettings
+    seed: int
+    folder: Path | None
+    tensorboard: Path | None
+    n_folds: int
+
+
 def train_folds(
     inputs: np.ndarray,
     labels: np.ndarray,
@@ -64,12 +77,11 @@ def train_folds(
     """
     place = choose_place(params.device, workers, len(folds))
     settings = _set_device(params, place.device)
+    lesson = Lesson(labels, settings, seed, folder, tensorboard, len(folds))
     if place.here:
-        trainings = _train_here(inputs, labels, folds, settings, seed, folder, log, tensorboard, place)
+        trainings = _train_here(inputs, folds, lesson, log, place)
     else:
-        trainings = _train_on_workers(
-            inputs, labels, folds, settings, seed, folder, log, tensorboard, workers, place
-        )
+        trainings = _train_on_workers(inputs, folds, lesson, log, place, workers)
     for fold, trained in zip(folds, trainings, strict=True):
         with place.keep_to_one_thread():
             examined = examine(trained.net, fold.test) if examine else None
@@ -77,53 +89,30 @@ def train_folds(
 
 
 def _train_here(
-    inputs: np.ndarray,
-    labels: np.ndarray,
-    folds: Sequence[FoldRows],
-    params: TrainSettings,
-    seed: int,
-    folder: Path | None,
-    log: LogRow | None,
-    tensorboard: Path | None,
-    place: Place,
+    inputs: np.ndarray, folds: Sequence[FoldRows], lesson: Lesson, log: LogRow | None, place: Place
 ) -> Iterator[TrainedFold]:
     for fold in folds:
         with place.keep_to_one_thread():
-            trained = _train_fold(inputs, labels, fold, params, seed, folder, log, tensorboard, len(folds))
+            trained = _train_fold(inputs, fold, lesson, log)
         yield trained
-
-
-@dataclass(frozen=True)
-class _Task:
-    inputs: ArrayOnDisk
-    labels: np.ndarray
-    fold: FoldRows
-    params: TrainSettings
-    seed: int
-    folder: Path | None
-    tensorboard: Path | None
-    logged: bool
 
 
 def _train_on_workers(
     inputs: np.ndarray,
-    labels: np.ndarray,
     folds: Sequence[FoldRows],
-    params: TrainSettings,
-    seed: int,
-    folder: Path | None,
+    lesson: Lesson,
     log: LogRow | None,
-    tensorboard: Path | None,
-    workers: int,
     place: Place,
+    workers: int,
 ) -> Iterator[TrainedFold]:
+    params = lesson.params
     description = f"Training {len(folds)} folds"
     total = len(folds) * params.epochs * len(split_batches(params.faces_per_epoch, params.batch))
     report_progress(description, 0, total)
-    with put_on_disk(inputs, folder) as shared:
+    with put_on_disk(inputs, lesson.folder) as shared:
         results = run_tasks(
             _work,
-            [_Task(shared, labels, fold, params, seed, folder, tensorboard, bool(log)) for fold in folds],
+            [_Task(shared, fold, lesson, bool(log)) for fold in folds],
             workers,
             lambda done: report_progress(description, min(done, total - 1), total),
             on_gpus=place.device == "cuda",
@@ -140,6 +129,14 @@ def _train_on_workers(
         yield trained
 
 
+@dataclass(frozen=True)
+class _Task:
+    inputs: ArrayOnDisk
+    fold: FoldRows
+    lesson: Lesson
+    logged: bool
+
+
 def _work(task: _Task) -> tuple[TrainedFold, list[dict[str, Any]]]:
     """In a worker: a fold, and the rows that it would have logged."""
 
@@ -148,42 +145,25 @@ def _work(task: _Task) -> tuple[TrainedFold, list[dict[str, Any]]]:
             say_done(done)
 
     rows: list[dict[str, Any]] = []
-    log = rows.append if task.logged else None
     with redirect_progress(hear):
         trained = _train_fold(
-            task.inputs.open(),
-            task.labels,
-            task.fold,
-            task.params,
-            task.seed,
-            task.folder,
-            log,
-            task.tensorboard,
+            task.inputs.open(), task.fold, task.lesson, rows.append if task.logged else None
         )
     return trained._replace(net=trained.net.cpu()), rows
 
 
-def _train_fold(
-    inputs: np.ndarray,
-    labels: np.ndarray,
-    fold: FoldRows,
-    params: TrainSettings,
-    seed: int,
-    folder: Path | None,
-    log: LogRow | None,
-    tensorboard: Path | None,
-    n_folds: int = 1,
-) -> TrainedFold:
+def _train_fold(inputs: np.ndarray, fold: FoldRows, lesson: Lesson, log: LogRow | None) -> TrainedFold:
+    params, folder, tensorboard = lesson.params, lesson.folder, lesson.tensorboard
     trained = train_classifier(
         inputs,
-        labels,
+        lesson.labels,
         fold.train,
         params,
-        seed,
+        lesson.seed,
         checkpoint=folder / fold.name / "checkpoint.pt" if folder else None,
         log=_name_fold(log, fold.name) if log else None,
         tensorboard=tensorboard / fold.name if tensorboard else None,
-        description=f"Training {fold.name} of {n_folds}",
+        description=f"Training {fold.name} of {lesson.n_folds}",
     )
     probabilities = predict_faces(
         trained.net, inputs, params.batch, params.device, rows=fold.test, description=f"Judging {fold.name}"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from painlib.cohort_file import to_absolute
+from painlib.cohort.file import to_absolute
 from painlib.params import (
     ConfoundsParams,
     CropParams,

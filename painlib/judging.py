@@ -12,8 +12,8 @@ import pandas as pd
 from painlib.attribution import are_maps_current, judge_with_maps, write_maps
 from painlib.calibration import choose_limits, gate_faces, measure_quality
 from painlib.cohort import Recording
-from painlib.crop_results import iter_poses, read_crop_facts
-from painlib.face_store import FaceStore, load_network_inputs
+from painlib.faces.crop_results import iter_poses, read_crop_facts
+from painlib.faces.store import FaceStore, load_network_inputs
 from painlib.faults import PainlibError
 from painlib.fingerprints import fingerprint
 from painlib.fusion import NEVER_ABSTAIN, fuse_recording, summarise_minutes

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from painlib.face_judge import CHECKED, FaceJudge, JudgedBy, open_judge
-from painlib.face_store import FaceStore, decode_face
+from painlib.faces.store import FaceStore, decode_face
 from painlib.faults import PainlibError
 from painlib.model import LABELS, ModelCard, PainNet, choose_device
 from painlib.progress import track

@@ -12,8 +12,8 @@ import pandas as pd
 
 from painlib.attribution import MapStore
 from painlib.cohort import Recording
-from painlib.crop_results import read_crop_facts
-from painlib.face_store import FaceStore, load_network_inputs
+from painlib.faces.crop_results import read_crop_facts
+from painlib.faces.store import FaceStore, load_network_inputs
 from painlib.faults import PainlibError
 from painlib.model_card import LABELS
 from painlib.regions import (

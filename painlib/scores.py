@@ -43,7 +43,7 @@ def score_files(
     faces of a video and stands in each of its rows. `overlays`: folder that gets `<name>_score.png` of
     each image and `<name>_score.mp4` of each video (one picture a second); the scorer must carry sights.
     """
-    from painlib.pictures import is_image
+    from painlib.video.pictures import is_image
 
     rows: list[dict[str, Any]] = []
     faults = Faults()

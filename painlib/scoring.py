@@ -19,20 +19,20 @@ import torch
 
 from painlib.calibration import check_abstention, gate_faces, measure_quality
 from painlib.cohort import VideoPart
-from painlib.crop import Border, apply_rules, cut_square, find_centres, place_square
 from painlib.face_judge import FaceJudge
-from painlib.face_points import ask_network, gather_batches
-from painlib.face_store import Jpeg, decode_face, encode_face
+from painlib.faces.crop import Border, apply_rules, cut_square, find_centres, place_square
+from painlib.faces.points import ask_network, gather_batches
+from painlib.faces.store import Jpeg, decode_face, encode_face
 from painlib.faults import PainlibError
 from painlib.fusion import CLOCK_TOLERANCE_S, NEVER_ABSTAIN, TIE
 from painlib.model import load_model
 from painlib.novelty import Acquaintance, FaceSample, Known, load_reference
-from painlib.pictures import Picture, Sight, Still, check_square, read_image, resize_image
 from painlib.pose import load_pose_network
-from painlib.pose_labels import COORDINATES
+from painlib.pose.labels import COORDINATES
 from painlib.prediction import check_labels
-from painlib.timeline import REMEDY, TABLE_REMEDY
 from painlib.video import Frame, read_frames
+from painlib.video.pictures import Picture, Sight, Still, check_square, read_image, resize_image
+from painlib.video.timeline import REMEDY, TABLE_REMEDY
 
 POSE_BATCH = 32  # frames that go to the pose network at once
 WHOLE_FRAME_PX = 1_000_000  # a pose network that does not know its frames' size gets them whole

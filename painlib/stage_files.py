@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from painlib.cohort_file import select_cells
+from painlib.cohort.file import select_cells
 from painlib.faults import PainlibError, hide_secrets
 from painlib.fingerprints import fingerprint, fingerprint_file
 from painlib.params import StageParams

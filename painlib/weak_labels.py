@@ -11,7 +11,8 @@ import pandas as pd
 
 from painlib.calibration import measure_quality
 from painlib.cohort import Recording
-from painlib.crop_results import read_crop_facts
+from painlib.faces.crop_results import read_crop_facts
+from painlib.faces.pose_source import copy_pose_network
 from painlib.faults import PainlibError
 from painlib.machine import find_version, list_versions
 from painlib.model import save_model
@@ -25,7 +26,6 @@ from painlib.model_card import (
     TrainingAnimal,
 )
 from painlib.params import StageParams, TrainParams
-from painlib.pose_source import copy_pose_network
 from painlib.regions import load_landmarks
 from painlib.training import TrainedNet
 

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from leaky_cohorts import CROP_PX, HEIGHT, PAIN_MINUTES, POSE_ERROR_PX, WIDTH, _choose_frames
 
-from painlib.crop import apply_rules, cut_square, find_centres, place_square
 from painlib.demo.cast import CAMERAS, DemoParams, list_takes, seed_stream, simulate_take
 from painlib.demo.head import render
 from painlib.demo.stage import make_camera
+from painlib.faces.crop import apply_rules, cut_square, find_centres, place_square
 from painlib.novelty import measure_distances, summarise_distances
 from painlib.novelty.features import shrink_faces
 from painlib.novelty.reference import Reference, join_measures

@@ -26,10 +26,10 @@ from painlib.confounds import (
     score_arm,
 )
 from painlib.confounds.disputed import _fit_predict
-from painlib.crop import apply_rules, cut_square, find_centres, place_square
 from painlib.demo.cast import CAMERAS, Animal, DemoParams, Take, seed_stream, simulate_take
 from painlib.demo.head import render
 from painlib.demo.stage import make_camera
+from painlib.faces.crop import apply_rules, cut_square, find_centres, place_square
 from painlib.validation import split_animals
 
 CONFOUNDS = ("none", "time", "brightness", "mislabelled animals")

@@ -23,14 +23,14 @@ from painlib.calibration import (
     score_calibration,
 )
 from painlib.cohort import Recording, iter_recordings, load_cohort
-from painlib.crop import apply_rules
 from painlib.demo import DemoParams, draw_cohort
 from painlib.faces import FaceStore, extract_cohort, load_network_inputs
+from painlib.faces.crop import apply_rules
+from painlib.faces.pose_source import choose_threshold, prepare_pose_network
 from painlib.fusion import fuse_recording, summarise_minutes
 from painlib.model import PainNet
 from painlib.params import CropParams, StatisticsParams, TrainParams, load_run
 from painlib.pose import KEYPOINTS
-from painlib.pose_source import choose_threshold, prepare_pose_network
 from painlib.prediction import predict_faces
 from painlib.stats import run_assay
 from painlib.tables import read_table

@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 
 from painlib.attribution.gradcam import judge_with_maps
-from painlib.crop import apply_rules, cut_square, find_centres, place_square
 from painlib.demo.cast import CAMERAS, DemoParams, list_takes, seed_stream, simulate_take
 from painlib.demo.head import render
 from painlib.demo.leaks import add_leak
 from painlib.demo.stage import make_camera
 from painlib.evidence import Evidence, Verdict, judge_evidence, measure_evidence
+from painlib.faces.crop import apply_rules, cut_square, find_centres, place_square
 from painlib.prediction import predict_faces
 from painlib.training import TrainSettings, train_classifier
 

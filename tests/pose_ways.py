@@ -10,11 +10,11 @@ import pandas as pd
 
 from painlib.cohort import Recording
 from painlib.faces import FaceStore, extract_cohort, load_network_inputs
+from painlib.faces.pose_reading import read_reports
 from painlib.fusion import fuse_recording, summarise_minutes
 from painlib.model import PainNet
 from painlib.params import CropParams
 from painlib.pose import PoseNetwork, load_pose_network
-from painlib.pose_reading import read_reports
 from painlib.prediction import predict_faces
 from painlib.tables import read_table
 

@@ -17,8 +17,8 @@ from sklearn.metrics import roc_auc_score
 from painlib.baseline import fit_predict_baseline
 from painlib.cohort import iter_recordings, load_cohort
 from painlib.faces import FaceStore, extract_cohort, load_network_inputs
+from painlib.faces.pose_source import prepare_pose_network
 from painlib.params import CropParams, TrainParams, load_run
-from painlib.pose_source import prepare_pose_network
 from painlib.prediction import predict_faces
 from painlib.training import train_classifier
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 from scipy import stats
 
-from painlib import device_batches
-from painlib.batches import draw_epoch, load_batches, split_batches, warp_faces
-from painlib.device_batches import DeviceFaces, warp_on_device
+from painlib.training import device_batches
+from painlib.training.batches import draw_epoch, load_batches, split_batches, warp_faces
+from painlib.training.device_batches import DeviceFaces, warp_on_device
 
 PX = 65
 MIDDLE = 32

@@ -61,7 +61,7 @@ from painlib.plots.calibration import (
     plot_reliability,
     plot_risk_coverage,
 )
-from painlib.pose_labels import COORDINATES
+from painlib.pose.labels import COORDINATES
 
 NAN = float("nan")
 

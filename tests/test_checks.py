@@ -9,7 +9,7 @@ from tiny_lab import add_training_animal, make_lab, write_parameters
 from painlib.checks import check_run
 from painlib.cohort import VideoPart
 from painlib.faults import PainlibError
-from painlib.pose_recipe import check_backbone, find_backbones
+from painlib.pose.recipe import check_backbone, find_backbones
 from painlib.video import read_frames, write_video
 
 HEADER = "recording,subject,camera,video,start_s,end_s,time_zero_s,phase,label,treatment,sex,strain,pose\n"

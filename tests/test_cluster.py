@@ -16,12 +16,12 @@ from test_workers import act, die
 from tiny_lab import NOTEBOOKS, make_lab, write_parameters
 
 from painlib import runner
-from painlib.face_store import CameraFiles
+from painlib.faces.store import CameraFiles
 from painlib.faults import Faults, PainlibError
 from painlib.judging import judge_recordings
 from painlib.model import load_model
 from painlib.params import PredictParams, load_run
-from painlib.pose_labels import KEYPOINTS
+from painlib.pose.labels import KEYPOINTS
 from painlib.provenance import provenance_path
 from painlib.tables import write_table
 from painlib.validation import cross_validate

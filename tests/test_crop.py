@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from painlib.crop import apply_rules, cut_face, find_centres, place_square, suggest_crop_px
+from painlib.faces.crop import apply_rules, cut_face, find_centres, place_square, suggest_crop_px
 from painlib.faults import PainlibError
 
 # Kobayashi et al. 2025, Methods: (nose, right eye, left eye seen?) -> rule.

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from painlib.cohort import cohort_note, iter_recordings, load_cohort
+from painlib.cohort import VideoPart, cohort_note, iter_recordings, load_cohort
 from painlib.demo import DemoParams, draw_cohort, simulate_minute_curves
 from painlib.demo.behaviour import Behaviour, simulate_behaviour
 from painlib.demo.cast import list_takes, simulate_take
@@ -20,10 +20,10 @@ from painlib.demo.head import Drawing, Shot, render
 from painlib.demo.individuals import Face, Individual, Part, Pose, draw_individual
 from painlib.demo.pain import COURSES, draw_height, simulate_latent
 from painlib.demo.stage import Camera, make_camera
-from painlib.pose_labels import load_labels
+from painlib.pose.labels import load_labels
 from painlib.stats import read_minutes
 from painlib.tables import read_table
-from painlib.video import VideoPart, probe_video, read_frames
+from painlib.video import probe_video, read_frames
 
 PARAMS = DemoParams(
     seed=7,

@@ -18,9 +18,8 @@ import psutil
 import pytest
 from pretend_pose import SpotNetwork, draw_head, load_spots, read_number
 
-from painlib import face_extraction, face_store, tables
+from painlib import tables
 from painlib.cohort import CameraVideo, Recording, VideoPart
-from painlib.crop import cut_face
 from painlib.faces import (
     FaceStore,
     extract_camera,
@@ -29,6 +28,8 @@ from painlib.faces import (
     sample_frames,
     suggest_from_videos,
 )
+from painlib.faces.crop import cut_face
+from painlib.faces.store import decode_face
 from painlib.faults import PainlibError
 from painlib.tables import read_table
 from painlib.video import read_frames
@@ -176,8 +177,8 @@ def test_finished_camera_is_not_done_again(heads, tmp_path, monkeypatch):
     def forbidden(*args, **how):
         raise AssertionError("the video was read again")
 
-    monkeypatch.setattr(face_extraction, "read_frames", forbidden)
-    monkeypatch.setattr(face_extraction, "load_timelines", forbidden)
+    monkeypatch.setattr("painlib.faces.extraction.read_frames", forbidden)
+    monkeypatch.setattr("painlib.faces.extraction.load_timelines", forbidden)
     again = extract(heads, tmp_path)
     assert again.pop("resumed")
     assert not first.pop("resumed")
@@ -295,7 +296,7 @@ def test_network_gets_small_batches_of_shrunk_frames(heads, tmp_path, monkeypatc
     extract(heads, tmp_path, network)
     assert (network.n_images, network.largest_batch) == (40, 5)
     # Frames that wait are limited by their bytes too: 160 x 120 as yuv444p, and 80 x 60 RGB.
-    monkeypatch.setattr("painlib.face_points.HELD_BYTES", 160 * 120 * 3 + 80 * 60 * 3)
+    monkeypatch.setattr("painlib.faces.points.HELD_BYTES", 160 * 120 * 3 + 80 * 60 * 3)
     network = SpotNetwork()
     extract(heads, tmp_path / "again", network)
     assert network.n_images == 40
@@ -323,7 +324,7 @@ def test_full_disk_names_folder_and_need_and_leaves_nothing(heads, tmp_path, mon
         def __exit__(self, *error):
             self.file.close()
 
-    monkeypatch.setattr(face_extraction, "open", Full, raising=False)
+    monkeypatch.setattr("painlib.faces.extraction.open", Full, raising=False)
     with pytest.raises(
         PainlibError, match=r"disk is full: the faces of recording 'm1'.* MB in .*faces, .*MB fitted"
     ):
@@ -461,8 +462,9 @@ def test_network_inputs_are_the_faces_at_input_size(store, tmp_path, input_px):
 def test_network_inputs_are_kept_and_made_again_when_stale(store, tmp_path, monkeypatch):
     cache = tmp_path / "inputs.npy"
     calls = []
-    decode = face_store.decode_face
-    monkeypatch.setattr(face_store, "decode_face", lambda *a, **k: (calls.append(1), decode(*a, **k))[1])
+    monkeypatch.setattr(
+        "painlib.faces.store.decode_face", lambda *a, **k: (calls.append(1), decode_face(*a, **k))[1]
+    )
 
     def n_decoded(rows, input_px=16):
         calls.clear()

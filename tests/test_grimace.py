@@ -19,7 +19,7 @@ from painlib.demo import DemoParams
 from painlib.demo.cast import CAMERAS, list_takes, simulate_take
 from painlib.demo.individuals import ACTION_UNITS
 from painlib.demo.raters import RATERS, find_built_in_icc, simulate_scores, write_rater_scores
-from painlib.face_store import CameraFiles, FaceStore
+from painlib.faces.store import CameraFiles, FaceStore
 from painlib.faults import Faults, PainlibError
 from painlib.grimace import FACE, UNITS
 from painlib.grimace.agreement import _icc_of, _icc_parts, _weighted_kappa

@@ -12,11 +12,11 @@ from sklearn.metrics import roc_auc_score
 from torchvision import transforms
 from torchvision.transforms import functional
 
-from painlib.batches import draw_epoch, split_batches
 from painlib.model import PainNet
 from painlib.prediction import predict_faces
 from painlib.training import choose_precision, train_classifier
-from painlib.training_loop import SETTLING_FACES
+from painlib.training.batches import draw_epoch, split_batches
+from painlib.training.loop import SETTLING_FACES
 
 N_TRAIN, N_ANIMALS, N_FACES, SEEDS = 6, 10, 50, (1, 2, 3)
 

@@ -13,13 +13,13 @@ import torch
 from painlib import judging
 from painlib.attribution import MapStore, compute_gradcam, normalise_maps, upsample
 from painlib.cohort import CameraVideo, Recording
-from painlib.face_store import CameraFiles, FaceStore, load_network_inputs
+from painlib.faces.store import CameraFiles, FaceStore, load_network_inputs
 from painlib.faults import PainlibError
 from painlib.judging import judge_recordings
 from painlib.model import PainNet, load_model, save_model
 from painlib.model_card import LABELS, CardMetrics, CropFacts, ModelCard, TrainingAnimal
 from painlib.params import PredictParams
-from painlib.pose_labels import COORDINATES
+from painlib.pose.labels import COORDINATES
 from painlib.prediction import predict_faces
 from painlib.tables import read_table, write_table, write_whole
 

@@ -21,7 +21,7 @@ from figures import artists, find_overlaps, words
 from painlib.attribution import write_maps
 from painlib.cohort import CameraVideo, Recording, VideoPart
 from painlib.evidence import place_head
-from painlib.face_store import CameraFiles, FaceStore
+from painlib.faces.store import CameraFiles, FaceStore
 from painlib.faults import PainlibError
 from painlib.model import PainNet, save_model
 from painlib.model_card import LABELS, CardMetrics, CropFacts, ModelCard, TrainingAnimal
@@ -53,7 +53,7 @@ from painlib.novelty.features import BLOCKS, describe_faces, find_units, shrink_
 from painlib.novelty.limits import LEVEL, find_apart, find_fewest_outside, find_worst
 from painlib.novelty.reference import FACES_PER_RECORDING, draw_rows, join_measures
 from painlib.plots.novelty import pick_far_faces, plot_novelty
-from painlib.pose_labels import COORDINATES
+from painlib.pose.labels import COORDINATES
 from painlib.regions import load_landmarks
 from painlib.tables import write_table
 from painlib.validation import CrossValidation, Fold

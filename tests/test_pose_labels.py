@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from painlib.faults import PainlibError
-from painlib.pose_labels import KEYPOINTS, find_labelled_points, load_labels
-from painlib.pose_project import read_labelled_frames, split_labels
+from painlib.pose.labels import KEYPOINTS, find_labelled_points, load_labels
+from painlib.pose.project import read_labelled_frames, split_labels
 from painlib.video import write_video
 
 WIDTH, HEIGHT = 64, 48

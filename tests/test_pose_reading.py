@@ -12,7 +12,7 @@ from pretend_pose import SpotNetwork, read_number
 from test_faces import extract, recording_of, write_heads
 
 from painlib.engines import Engine
-from painlib.pose_reading import CHECKED_FRAMES, TOLERANCES, read_reports, summarise_reports
+from painlib.faces.pose_reading import CHECKED_FRAMES, TOLERANCES, read_reports, summarise_reports
 from painlib.tables import read_table
 
 N_FRAMES = 24
@@ -93,8 +93,8 @@ def test_an_engine_that_differs_gives_way_to_plain_float32_from_the_first_frame_
 
 
 def test_half_precision_may_be_as_far_off_as_is_said_and_is_another_pose_table(video, tmp_path, monkeypatch):
-    monkeypatch.setattr("painlib.pose_reading.choose_precision", lambda name, device: name)
-    monkeypatch.setattr("painlib.face_extraction.choose_precision", lambda name, device: name)
+    monkeypatch.setattr("painlib.faces.pose_reading.choose_precision", lambda name, device: name)
+    monkeypatch.setattr("painlib.faces.extraction.choose_precision", lambda name, device: name)
     px = TOLERANCES["bfloat16"][0] - 0.01
     extract(video, tmp_path, FastSpots())
     before = read_x(tmp_path)

@@ -14,10 +14,10 @@ from shock_faces import CROP_PX, THRESHOLD, hold_out, list_mice
 from painlib.cohort import Recording, iter_recordings, load_cohort
 from painlib.demo import DemoParams, draw_cohort
 from painlib.faces import FaceStore, load_network_inputs
+from painlib.faces.pose_source import choose_threshold
 from painlib.model import PainNet
 from painlib.params import CropParams, TrainParams, load_run
 from painlib.pose import load_pose_network
-from painlib.pose_source import choose_threshold
 from painlib.training import train_classifier
 
 pytestmark = pytest.mark.verify

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from painlib.face_window import CHUNK, SEEN, WHOLE_EVERY, WindowFollower
+from painlib.faces.window import CHUNK, SEEN, WHOLE_EVERY, WindowFollower
 
 WIDTH, HEIGHT = 640, 360
 HEAD = np.array([[0, 20], [-16, 0], [16, 0]])  # px: nose, right eye, left eye about a head's middle

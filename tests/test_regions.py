@@ -18,9 +18,9 @@ from painlib.demo.cast import list_takes, simulate_take
 from painlib.demo.head import render
 from painlib.demo.stage import make_camera
 from painlib.demo.true_regions import name_parts
-from painlib.face_store import CameraFiles
+from painlib.faces.store import CameraFiles
 from painlib.faults import PainlibError
-from painlib.pose_labels import COORDINATES
+from painlib.pose.labels import COORDINATES
 from painlib.regions import (
     DEFINITIONS,
     MARK_COLUMNS,
@@ -395,7 +395,7 @@ CROP_PX = 112
 
 def see_faces(every: int) -> tuple[pd.DataFrame, np.ndarray]:
     """True landmarks and regions (n, 112, 112) of faces of animals that no outline was drawn by."""
-    from painlib.crop import apply_rules, cut_square, find_centres, place_square
+    from painlib.faces.crop import apply_rules, cut_square, find_centres, place_square
 
     points, regions = [], []
     for take in list_takes(COHORT):

@@ -16,18 +16,18 @@ import pytest
 
 from painlib import remote
 from painlib.cohort import CameraVideo, VideoPart, load_cohort
-from painlib.face_extraction import extract_camera
-from painlib.face_store import CameraFiles
+from painlib.faces.extraction import extract_camera
+from painlib.faces.store import CameraFiles
 from painlib.faults import PainlibError, hide_secrets
 from painlib.fingerprints import fingerprint_file
 from painlib.places import check_url, is_url, name_file
-from painlib.pose_labels import load_labels
+from painlib.pose.labels import load_labels
+from painlib.pose.trackers import read_tracker
 from painlib.remote import fetch_copy, mark_file, open_binary
 from painlib.stage_files import fingerprint_inputs
 from painlib.tables import read_table
-from painlib.timeline import load_timeline
-from painlib.trackers import read_tracker
 from painlib.video import probe_video, read_frame, read_frames
+from painlib.video.timeline import load_timeline
 
 MIB = 2**20
 LARGE_FRAMES = 48  # of 640 x 480 px noise as JPEG: about 19 MB

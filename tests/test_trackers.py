@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from painlib.faults import PainlibError
-from painlib.trackers import read_tracker
+from painlib.pose.trackers import read_tracker
 
 HEADER = ["scorer", "bodyparts", "coords"]
 

@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from painlib import batches, training_loop
-from painlib.device_batches import DeviceFaces
 from painlib.faults import PainlibError
 from painlib.prediction import predict_faces
-from painlib.training import choose_precision, train_classifier
+from painlib.training import batches, choose_precision, loop as training_loop, train_classifier
+from painlib.training.device_batches import DeviceFaces
 
 PX = 64
 

@@ -13,14 +13,13 @@ import torch
 import torch.multiprocessing as multiprocessing
 from test_training import Settings, draw_faces
 
-from painlib import training_launch
 from painlib.faults import PainlibError
 from painlib.model import PainNet
 from painlib.prediction import predict_faces
-from painlib.training import train_classifier
-from painlib.training_launch import launch_training
-from painlib.training_loop import take_share
-from painlib.training_process import SharedBatchNorm, share_norms
+from painlib.training import launch as training_launch, train_classifier
+from painlib.training.launch import launch_training
+from painlib.training.loop import take_share
+from painlib.training.process import SharedBatchNorm, share_norms
 
 SMALL = Settings(epochs=2, faces_per_epoch=43, batch=8)  # batches of 8, and one of 11
 
@@ -154,7 +153,7 @@ def kill_one(found: list[int]) -> None:
                 words = child.cmdline()
             except psutil.Error:
                 continue
-            if "painlib.training_process" in words and "accelerate.commands.launch" not in words:
+            if "painlib.training.process" in words and "accelerate.commands.launch" not in words:
                 found.append(child.pid)
     os.kill(found[-1], signal.SIGKILL)
 
@@ -181,7 +180,7 @@ def test_a_process_that_dies_gives_one_error_and_leaves_nothing_behind():
 def test_a_launch_that_fails_or_is_silent_is_one_error(monkeypatch, script, expected):
     import sys
 
-    from painlib.training_loop import Task
+    from painlib.training.loop import Task
 
     monkeypatch.setattr(training_launch, "SILENCE_S", 1.0)
     faces, labels = draw_faces(4, seed=0)

@@ -24,6 +24,7 @@ from filelock import FileLock
 from painlib.cohort import Recording, iter_recordings, load_cohort
 from painlib.demo import DemoParams, draw_cohort
 from painlib.faces import FaceStore, extract_cohort, load_network_inputs
+from painlib.faces.pose_source import choose_threshold, prepare_pose_network
 from painlib.judging import judge_recordings
 from painlib.model_card import LABELS, CardMetrics, CropFacts, ModelCard, TrainingAnimal
 from painlib.novelty import (
@@ -34,7 +35,6 @@ from painlib.novelty import (
     make_cohort_reference,
 )
 from painlib.params import CropParams, PredictParams, TrainParams, load_run
-from painlib.pose_source import choose_threshold, prepare_pose_network
 from painlib.provenance import provenance_path
 from painlib.training import TrainedNet, train_classifier
 from painlib.validation import cross_validate

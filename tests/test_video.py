@@ -13,12 +13,11 @@ import numpy as np
 import pytest
 from av.video.reformatter import VideoReformatter
 
-from painlib import decoding
 from painlib.cohort import VideoPart
-from painlib.decoding import choose_decoder, decode_frames
 from painlib.faults import PainlibError
-from painlib.timeline import load_timeline, open_video
-from painlib.video import probe_video, read_frame, read_frames, write_video
+from painlib.video import decoding, probe_video, read_frame, read_frames, write_video
+from painlib.video.decoding import choose_decoder, decode_frames
+from painlib.video.timeline import load_timeline, open_video
 
 B_FRAMES = {"g": "12", "bf": "3", "b_strategy": "0"}
 

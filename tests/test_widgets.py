@@ -11,15 +11,15 @@ from clips import draw_number, read_number, write_clip, write_numbered
 from widget_page import Clock, listen, make_sample, press, read_images
 
 import painlib
-import painlib.decoding
 from painlib.cohort import CameraVideo, Recording, VideoPart, load_cohort
-from painlib.face_store import FaceStore
+from painlib.faces.store import FaceStore
 from painlib.faults import PainlibError
 from painlib.params import LabelParams
 from painlib.params.notebook_defaults import read_notebook_defaults
 from painlib.plots.labelling import pick_frames_to_show, plot_label_frames
-from painlib.pose_labels import load_labels, read_image
+from painlib.pose.labels import load_labels, read_image
 from painlib.regions import REGIONS, read_marks
+from painlib.video import decoding
 from painlib.widgets import (
     KEYS,
     choose_frames,
@@ -530,8 +530,8 @@ def test_drawn_frames_are_read_from_the_folder_the_second_time(tmp_path, monkeyp
     recordings = make_recordings(tmp_path)
     drawn = choose_frames(recordings, tmp_path / "drawn", per_video=2, method="even", seed=1)
     opened = []
-    opens = painlib.decoding.open_video
-    monkeypatch.setattr(painlib.decoding, "open_video", lambda path: (opened.append(path), opens(path))[1])
+    opens = decoding.open_video
+    monkeypatch.setattr(decoding, "open_video", lambda path: (opened.append(path), opens(path))[1])
     again = choose_frames(recordings, tmp_path / "drawn", per_video=2, method="even", seed=1)
     pd.testing.assert_frame_equal(drawn, again)
     assert opened == []

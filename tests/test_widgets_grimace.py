@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from widget_page import Clock, listen, make_sample, press, read_images
 
-from painlib.face_store import FaceStore
+from painlib.faces.store import FaceStore
 from painlib.faults import PainlibError
 from painlib.grimace import DEGREES, UNITS, read_own_scores
 from painlib.widgets import UNIT_KEYS, score_faces

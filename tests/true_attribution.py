@@ -18,7 +18,7 @@ from painlib.attribution import (
 )
 from painlib.cohort import iter_recordings, load_cohort
 from painlib.demo.true_regions import crop_regions, render_regions
-from painlib.face_store import FaceStore, load_network_inputs
+from painlib.faces.store import FaceStore, load_network_inputs
 from painlib.model import PainNet
 from painlib.model_card import LABELS
 from painlib.params import TrainParams, load_run

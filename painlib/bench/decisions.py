@@ -25,6 +25,7 @@ from painlib.cohort import Recording, iter_recordings, load_cohort
 from painlib.demo import DemoParams, draw_cohort
 from painlib.engines import Engine
 from painlib.faces import FaceStore, extract_camera, load_network_inputs
+from painlib.faces.pose_reading import read_reports
 from painlib.faults import PainlibError
 from painlib.model import PainNet
 from painlib.pose import (
@@ -34,7 +35,6 @@ from painlib.pose import (
     load_pose_network,
     train_pose,
 )
-from painlib.pose_reading import read_reports
 from painlib.progress import track
 from painlib.training import train_classifier
 

@@ -18,9 +18,9 @@ from painlib.bench.clips import Clip
 from painlib.bench.measuring import Cost, Parts, Stopwatch
 from painlib.bench.sizes import BenchSize
 from painlib.cohort import CameraVideo, VideoPart
-from painlib.crop import apply_rules, find_centres
 from painlib.engines import Engine
 from painlib.faces import FaceStore, extract_camera, load_network_inputs
+from painlib.faces.crop import apply_rules, find_centres
 from painlib.model import PainNet
 from painlib.pose import KEYPOINTS, PoseNetwork, fit_size, load_labels, train_pose
 from painlib.training import train_classifier

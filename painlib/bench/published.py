@@ -35,7 +35,7 @@ def analyse(config: Path, video: Path, folder: Path) -> None:
     """DeepLabCut on the whole frames of the smaller video."""
     import deeplabcut
 
-    from painlib.pose_network import quiet_deeplabcut
+    from painlib.pose.network import quiet_deeplabcut
 
     with quiet_deeplabcut(), contextlib.redirect_stderr(io.StringIO()):
         deeplabcut.analyze_videos(

@@ -20,10 +20,10 @@ from painlib.bench.stages import STAGES, Ground, prepare
 from painlib.bench.summary import compare_crews, scale_up, summarise
 from painlib.bench.surroundings import describe_machine
 from painlib.bench.wording import tell_results
-from painlib.decoding import choose_decoder
 from painlib.plots.bench import plot_bench
 from painlib.plots.style import save_figure
 from painlib.tables import write_csv, write_whole
+from painlib.video.decoding import choose_decoder
 
 NOTE = "Drawn clips and networks of random weights: speeds are real, accuracies are not shown here."
 

@@ -17,8 +17,8 @@ from painlib.bench.clips import Clip, make_clip
 from painlib.bench.measuring import Method, Parts, alternate
 from painlib.bench.sizes import BenchSize
 from painlib.cohort import VideoPart
-from painlib.face_window import SIDE_PER_SPREAD, STRIDE_PX
 from painlib.faces import FaceStore, load_network_inputs
+from painlib.faces.window import SIDE_PER_SPREAD, STRIDE_PX
 from painlib.model import PainNet
 from painlib.pose import PoseNetwork, fit_size, load_pose_network
 from painlib.similarity import find_mutual_pairs

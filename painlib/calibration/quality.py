@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from painlib.crop import FACE_PER_EYE_DISTANCE, FACE_PER_NOSE_EYE_DISTANCE
+from painlib.faces.crop import FACE_PER_EYE_DISTANCE, FACE_PER_NOSE_EYE_DISTANCE
 from painlib.faults import PainlibError
 from painlib.model_card import QualityLimits
-from painlib.pose_labels import COORDINATES
+from painlib.pose.labels import COORDINATES
 
 # Measure -> why a face is left out for it, in the order in which one reason is named.
 REASONS = {"sharpness": "blurred", "size": "small", "turn": "turned"}
@@ -24,7 +24,7 @@ WINDOW_SHARE = 0.5  # of the side: the square around the face in which it is mea
 SMOOTHING_PX = 0.7  # SD of the Gaussian that takes out noise of single pixels
 FLAT = 0.01  # mean squared slope, (grey values / px)^2, below which there is nothing to be sharp
 # How far the nose stands before the eyes, over the eyes' distance: a mouse's eyes are about 11 mm apart and
-# 14 mm from the nose (see `painlib.crop`), so sqrt(14^2 - 5.5^2) / 11.
+# 14 mm from the nose (see `painlib.faces.crop`), so sqrt(14^2 - 5.5^2) / 11.
 NOSE_BEFORE_EYES = 1.17
 _KEPT = ("recording", "subject", "camera", "frame")
 

@@ -20,7 +20,7 @@ def check_pose(
 ) -> None:
     """Read what `pose_source` names; `films`: the cohort's videos by path, as far as they could be opened."""
     if params.pose_source == "train" and params.labels:
-        from painlib.pose_labels import load_labels
+        from painlib.pose.labels import load_labels
 
         with findings.gather():
             labels = load_labels(params.labels, params.point_names)
@@ -28,7 +28,7 @@ def check_pose(
         with findings.gather():
             findings.tell("pose network", _describe_backbone(params))
     elif params.pose_source == "network" and params.pose_network:
-        from painlib.pose_files import load_pose_network
+        from painlib.pose.files import load_pose_network
 
         with findings.gather():
             network = load_pose_network(params.pose_network, params.point_names)
@@ -42,7 +42,7 @@ def check_pose(
 def _check_trackers(
     params: CropParams, recordings: list[Recording], films: dict[str, Film], findings: Findings
 ) -> None:
-    from painlib.trackers import read_tracker
+    from painlib.pose.trackers import read_tracker
 
     n_frames = n_files = 0
     cameras = [camera for recording in recordings for camera in recording.cameras]
@@ -63,8 +63,8 @@ def _check_trackers(
 
 def _check_rows(tracker: str, n_rows: int, film: Film) -> None:
     """A header that counts other frames than the tracker is not believed: the video's packets are counted."""
-    from painlib.face_points import check_tracker_rows
-    from painlib.timeline import load_timeline
+    from painlib.faces.points import check_tracker_rows
+    from painlib.video.timeline import load_timeline
 
     path = film.info.path
     if n_rows != film.info.n_frames:
@@ -76,7 +76,7 @@ def _describe_backbone(params: CropParams) -> str:
 
     Raises `PainlibError` for a name that training would not know.
     """
-    from painlib.pose_recipe import check_backbone, find_backbones
+    from painlib.pose.recipe import check_backbone, find_backbones
 
     check_backbone(params.pose_backbone)
     if params.pose_pretrained == "no":

@@ -59,7 +59,7 @@ def check_videos(cohort: pd.DataFrame, crop: CropParams | None, findings: Findin
 
 def _check_stretch(part: VideoPart, info: VideoInfo) -> None:
     """Raise `PainlibError` where reading would refuse the stretch; headers that look well are believed."""
-    from painlib.timeline import load_timeline
+    from painlib.video.timeline import load_timeline
 
     frame_s = 1 / info.fps if info.fps else 0.0
     beyond = math.isfinite(part.end_s) and part.end_s > info.duration_s + frame_s
@@ -88,7 +88,7 @@ def _check_time_zero(recording: Recording, films: dict[str, Film], findings: Fin
 
 def _check_crop_px(params: CropParams, films: dict[str, Film], findings: Findings) -> None:
     """Whether a square of `crop_px` has room in the images, where the border rule asks for it."""
-    from painlib.crop import place_square
+    from painlib.faces.crop import place_square
 
     if params.crop_px is None or params.border == "pad":
         return

@@ -25,7 +25,7 @@ from painlib.cohort import Recording
 from painlib.confounds.answers import LIMITS, Answer, ConfoundLimits, State, refuse
 from painlib.confounds.held_out import AUC, Trials, answer_auc, judge_features, judge_score
 from painlib.confounds.pictures import pick_faces
-from painlib.face_store import FaceStore, load_network_inputs
+from painlib.faces.store import FaceStore, load_network_inputs
 from painlib.model import PainNet
 from painlib.params import ConfoundsParams
 from painlib.prediction import predict_faces

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from painlib.crop import cut_square
+from painlib.faces.crop import cut_square
 from painlib.faults import PainlibError, did_you_mean
 from painlib.regions import REGIONS
 

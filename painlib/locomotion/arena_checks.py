@@ -34,7 +34,7 @@ def check_arenas(params: LocomotionParams, rows: list[tuple[str, str]], faults: 
 
 
 def _check_video(video: ArenaVideo, params: LocomotionParams) -> None:
-    from painlib.trackers import read_tracker
+    from painlib.pose.trackers import read_tracker
 
     duration_s = 0.0
     for part in video.parts:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import os
 import unicodedata
@@ -13,10 +11,11 @@ from pathlib import Path
 import pandas as pd
 
 from painlib.cohort import VideoPart
-from painlib.cohort_file import is_name, to_absolute
+from painlib.cohort.file import is_name, to_absolute
 from painlib.faults import Faults, PainlibError, did_you_mean
 from painlib.locomotion.arena_floor import order_corners, parse_corners
 from painlib.places import check_url, is_url
+from painlib.tables.csv_cells import read_cells, require_columns
 
 REQUIRED = ("subject", "video", "treatment")
 NUMBERS = ("part", "time_zero_s", "start_s", "end_s", "fps", "side_px")
@@ -100,47 +99,17 @@ def _or(value: float, empty: float) -> float:
 
 def _read_rows(path: Path, faults: Faults) -> pd.DataFrame:
     """All cells as text without blanks around; the index is the row in the file (the header is row 1)."""
-    if not path.is_file():
-        near = did_you_mean(path.name, [other.name for other in path.parent.glob("*.csv")])
-        raise PainlibError(
-            f"Expected the table of arena videos, found none: {path}.{near} Mend `arena_table`."
-        )
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-        lines = list(csv.reader(io.StringIO(text, newline=""), strict=True))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise PainlibError(
-            f"Expected a csv file in UTF-8, got another: {path} ({error}). Save it as 'CSV UTF-8'."
-        ) from error
-    header = [cell.strip() for cell in lines[0]] if lines else []
-    if len(header) == 1 and any(mark in header[0] for mark in ";\t"):
-        raise PainlibError(
-            f"Expected commas between the cells, got semicolons or tabs: {path}. Save it as 'CSV UTF-8 "
-            "(comma delimited)'."
-        )
-    while header and not header[-1]:
-        header.pop()
     known = [*TEXTS, *NUMBERS]
-    for number, name in enumerate(header):
-        if not name or header.index(name) != number:
-            faults.add(f"Header, column {number + 1}: expected a name of its own, got {name!r}.")
-        elif name not in known:
-            near = did_you_mean(name, [other for other in known if other not in header], cutoff=0.8)
-            if near:
-                faults.add(f"Header: column `{name}` is none of painlib's.{near}")
-    for name in [name for name in REQUIRED if name not in header]:
-        faults.add(f"Header: expected a column `{name}`, got {', '.join(header) or 'an empty file'}.")
-    rows = {}
-    for number, cells in enumerate(lines[1:], start=2):
-        if len(cells) < len(header) and any(cell.strip() for cell in cells):
-            faults.add(f"Row {number}: expected {len(header)} cells as in the header, got {len(cells)}.")
-        elif any(cell.strip() for cell in cells):
-            rows[number] = [cell.strip() for cell in cells[: len(header)]]
-    if not rows:
+    cells = read_cells(path, "the table of arena videos", REQUIRED, "Mend `arena_table`.", faults)
+    for name in [name for name in cells.columns if name not in known]:
+        near = did_you_mean(name, [other for other in known if other not in cells], cutoff=0.8)
+        if near:
+            faults.add(f"Header: column `{name}` is none of painlib's.{near}")
+    require_columns(cells, REQUIRED, faults)
+    if cells.empty:
         faults.add("Expected at least one row below the header, got none.")
-    frame = pd.DataFrame.from_dict(rows, orient="index", columns=header, dtype=object)
-    frame = frame.loc[:, ~frame.columns.duplicated()]
-    return frame.assign(**{name: "" for name in known if name not in frame})
+    stripped = {name: cells[name].str.strip() if len(cells) else cells[name] for name in cells.columns}
+    return cells.assign(**stripped, **{name: "" for name in known if name not in cells})
 
 
 def _read_numbers(cells: pd.Series, name: str, faults: Faults) -> pd.Series:

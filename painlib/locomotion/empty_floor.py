@@ -13,8 +13,8 @@ from painlib.cohort import VideoPart
 from painlib.faults import PainlibError
 from painlib.locomotion.arena_floor import Arena
 from painlib.params import LocomotionParams
-from painlib.timeline import Timeline
 from painlib.video import Frame, read_frame, read_frames
+from painlib.video.timeline import Timeline
 
 Shade = Literal["light", "dark"]
 

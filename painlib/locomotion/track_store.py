@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 
 from painlib.locomotion.tracking import Track
-from painlib.schemas import Column, TableSchema
 from painlib.tables import read_table, write_table, write_whole
+from painlib.tables.schemas import Column, TableSchema
 
 STAGE = "07_locomotion"
 SUBJECT = Column("str", "the animal")

@@ -18,11 +18,11 @@ from painlib.locomotion.arena_table import ArenaVideo
 from painlib.locomotion.empty_floor import Scene, build_scene, sample_greys
 from painlib.params import LocomotionParams
 from painlib.places import name_file
-from painlib.pose_labels import KEYPOINTS
-from painlib.pose_network import fit_size
-from painlib.timeline import Timeline, load_timelines
-from painlib.trackers import read_tracker
+from painlib.pose.labels import KEYPOINTS
+from painlib.pose.network import fit_size
+from painlib.pose.trackers import read_tracker
 from painlib.video import read_frame, read_frames
+from painlib.video.timeline import Timeline, load_timelines
 
 FRAMES_BETWEEN_REPORTS = 200
 

@@ -11,9 +11,9 @@ import pandas as pd
 
 from painlib.attribution import MapStore, judge_with_maps
 from painlib.cohort import Recording
-from painlib.crop_results import iter_poses, read_crop_facts
 from painlib.evidence import find_head_scale, find_share_outside, place_head
-from painlib.face_store import FaceStore, load_network_inputs
+from painlib.faces.crop_results import iter_poses, read_crop_facts
+from painlib.faces.store import FaceStore, load_network_inputs
 from painlib.fusion import pair_cameras
 from painlib.model import LABELS, PainNet
 from painlib.model_card import ModelCard

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from painlib.cohort import CameraVideo, Recording
-from painlib.crop import apply_rules
-from painlib.face_store import CameraFiles
+from painlib.faces.crop import apply_rules
+from painlib.faces.store import CameraFiles
 from painlib.plots.galleries import draw_pose_overlay
 from painlib.pose import KEYPOINTS
 from painlib.tables import read_table

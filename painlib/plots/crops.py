@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from painlib.crop import apply_rules
+from painlib.faces.crop import apply_rules
 from painlib.plots.style import (
     BLACK,
     DOUBLE_MM,

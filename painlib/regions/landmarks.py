@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from painlib.face_store import CameraFiles
+from painlib.faces.store import CameraFiles
 from painlib.faults import PainlibError
-from painlib.pose_labels import COORDINATES, KEYPOINTS
+from painlib.pose.labels import COORDINATES, KEYPOINTS
 from painlib.tables import read_table
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from painlib.pose_labels import COORDINATES
+from painlib.pose.labels import COORDINATES
 from painlib.regions.names import REGIONS
 from painlib.regions.template import SCALE, STAGE, VIEWS, View, load_template
 

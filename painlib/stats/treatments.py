@@ -9,9 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from painlib.csv_cells import read_cells, require_columns, type_cells
 from painlib.faults import Faults, PainlibError, did_you_mean
 from painlib.tables import SCHEMAS, read_table
+from painlib.tables.csv_cells import read_cells, require_columns, type_cells
 
 _NEEDED = ("recording", "subject", "minute", "pain_probability")
 _FILLED: dict[str, Any] = {"phase": "post", "period": "", "treatment": "", "trained_on": False, "inside": ""}

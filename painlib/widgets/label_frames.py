@@ -17,10 +17,10 @@ from painlib.fingerprints import fingerprint
 from painlib.places import is_url
 from painlib.progress import report_progress
 from painlib.remote import mark_file
-from painlib.schemas import Column, TableSchema
 from painlib.tables import read_fingerprint, read_table, write_table, write_whole
-from painlib.timeline import Timeline, load_timeline
+from painlib.tables.schemas import Column, TableSchema
 from painlib.video import Frame, read_frame
+from painlib.video.timeline import Timeline, load_timeline
 from painlib.widgets.step_widget import LONGEST_SIDE, encode_jpeg
 
 VERSION = 1  # counts up when a change here changes what is drawn

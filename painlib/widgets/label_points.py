@@ -9,7 +9,7 @@ import pandas as pd
 import traitlets
 
 from painlib.places import name_file
-from painlib.pose_labels import KEYPOINTS
+from painlib.pose.labels import KEYPOINTS
 from painlib.widgets.labelling import ABSENT, LabellingSession
 from painlib.widgets.step_widget import StepWidget, read_assets
 

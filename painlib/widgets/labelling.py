@@ -14,7 +14,7 @@ import pandas as pd
 
 from painlib.faults import Faults, PainlibError
 from painlib.places import find_place, is_url, name_file
-from painlib.pose_labels import COORDINATES, KEYPOINTS
+from painlib.pose.labels import COORDINATES, KEYPOINTS
 from painlib.tables import write_csv
 from painlib.widgets.steps import Session
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from painlib.cohort_file import is_name
-from painlib.face_store import FaceStore
+from painlib.cohort.file import is_name
+from painlib.faces.store import FaceStore
 from painlib.faults import Faults, PainlibError
 from painlib.widgets.step_widget import encode_jpeg
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from painlib.faults import Faults, PainlibError, did_you_mean
-from painlib.schemas import Column
+from painlib.tables.schemas import Column
 
 ABSENT = ("", "NA", "NaN", "nan")  # what R, pandas and people leave in a cell without a value
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")

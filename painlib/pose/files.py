@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from painlib.faults import PainlibError
-from painlib.pose_labels import KEYPOINTS
-from painlib.pose_network import CARD_NAME, FORMAT, WEIGHTS_NAME, PoseNetwork, quiet_deeplabcut
+from painlib.pose.labels import KEYPOINTS
+from painlib.pose.network import CARD_NAME, FORMAT, WEIGHTS_NAME, PoseNetwork, quiet_deeplabcut
 
 
 def load_pose_network(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from painlib.faults import PainlibError
-from painlib.schemas import SCHEMAS, Column, TableSchema, check_table, find_schema
+from painlib.tables.schemas import SCHEMAS, Column, TableSchema, check_table, find_schema
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,7 +11,7 @@ import numpy as np
 
 from painlib.faults import Faults, PainlibError, did_you_mean
 from painlib.places import is_url
-from painlib.pose_labels import KEYPOINTS
+from painlib.pose.labels import KEYPOINTS
 from painlib.remote import fetch_copy
 
 if TYPE_CHECKING:

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from painlib.cohort import CameraVideo
-from painlib.crop import Border
+from painlib.faces.crop import Border
 from painlib.faults import PainlibError
 from painlib.places import Place
-from painlib.pose_labels import KEYPOINTS
-from painlib.pose_network import fit_size
+from painlib.pose.labels import KEYPOINTS
+from painlib.pose.network import fit_size
 from painlib.tables import read_table
-from painlib.timeline import Timeline
 from painlib.video import Frame
+from painlib.video.timeline import Timeline
 
 if TYPE_CHECKING:
     from painlib.engines import Engine
@@ -132,7 +132,7 @@ def read_trackers(
     video: CameraVideo, lines: Sequence[Timeline], params: Settings
 ) -> tuple[np.ndarray, np.ndarray]:
     """Numbers (n_frames,) and points (n_frames, 3, 3) of the whole video files, from their tracker files."""
-    from painlib.trackers import read_tracker
+    from painlib.pose.trackers import read_tracker
 
     # Stretches of one file share its tracker file, as they share its numbers.
     pairs = dict.fromkeys((line.path, tracker) for line, tracker in zip(lines, video.pose, strict=True))

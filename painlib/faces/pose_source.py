@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from painlib.cohort import Recording
-from painlib.face_cohort import suggest_from_videos
+from painlib.faces.cohort import suggest_from_videos
 from painlib.faults import PainlibError
 from painlib.params import CropParams
 from painlib.pose import choose_likelihood_threshold, load_labels, load_pose_network, train_pose

@@ -1,8 +1,8 @@
 """Faces: cut out of videos by nose and eyes, stored once, read by row."""
 
-from painlib.face_cohort import extract_cohort, sample_frames, suggest_from_videos
-from painlib.face_extraction import extract_camera
-from painlib.face_store import CameraFiles, FaceStore, load_network_inputs
+from painlib.faces.cohort import extract_cohort, sample_frames, suggest_from_videos
+from painlib.faces.extraction import extract_camera
+from painlib.faces.store import CameraFiles, FaceStore, load_network_inputs
 
 __all__ = [
     "CameraFiles",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from painlib.cohort import Recording
-from painlib.face_store import CameraFiles
+from painlib.faces.store import CameraFiles
 from painlib.faults import PainlibError
 from painlib.provenance import read_provenance
 from painlib.tables import read_table, write_csv

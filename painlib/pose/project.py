@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from painlib.pose_labels import find_labelled_points, read_image
-from painlib.pose_network import fit_size, quiet_deeplabcut
+from painlib.pose.labels import find_labelled_points, read_image
+from painlib.pose.network import fit_size, quiet_deeplabcut
 from painlib.progress import track
 
 if TYPE_CHECKING:

@@ -16,13 +16,13 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
-from painlib.batches import HostFaces, count_workers, draw_epoch, split_batches
-from painlib.checkpoint import CHECKPOINT_FORMAT, load_checkpoint, save_checkpoint
-from painlib.device_batches import DeviceFaces
 from painlib.faults import PainlibError
 from painlib.fingerprints import fingerprint
 from painlib.model import PainNet
 from painlib.progress import report_progress
+from painlib.training.batches import HostFaces, count_workers, draw_epoch, split_batches
+from painlib.training.checkpoint import CHECKPOINT_FORMAT, load_checkpoint, save_checkpoint
+from painlib.training.device_batches import DeviceFaces
 
 # A training is known by its faces; of many, an even choice of this many is looked at.
 MARKED_FACES = 4096

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from painlib.cohort_checks import check_rows
-from painlib.cohort_file import check_cells, read_rows, to_absolute, type_columns
+from painlib.cohort.checks import check_rows
+from painlib.cohort.file import check_cells, read_rows, to_absolute, type_columns
 from painlib.faults import Faults
 
 DRAWN_NOTE = "Drawn demonstration, not real mice"

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from painlib.cohort import CameraVideo, Recording, iter_recordings
-from painlib.crop import suggest_crop_px
-from painlib.face_extraction import extract_camera
-from painlib.face_points import Network, ask_network, gather_batches, read_trackers
+from painlib.faces.crop import suggest_crop_px
+from painlib.faces.extraction import extract_camera
+from painlib.faces.points import Network, ask_network, gather_batches, read_trackers
 from painlib.faults import Faults, PainlibError
 from painlib.fingerprints import fingerprint
-from painlib.pose_files import load_pose_network
+from painlib.pose.files import load_pose_network
 from painlib.progress import report_progress
-from painlib.timeline import load_timelines
 from painlib.video import Frame, probe_video, read_frame
+from painlib.video.timeline import load_timelines
 from painlib.workers import run_tasks, say_done
 
 if TYPE_CHECKING:

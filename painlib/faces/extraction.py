@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from painlib.cohort import CameraVideo
-from painlib.crop import Border, apply_rules, cut_square, find_centres, place_square
 from painlib.engines import choose_precision
-from painlib.face_points import (
+from painlib.faces.crop import Border, apply_rules, cut_square, find_centres, place_square
+from painlib.faces.points import (
     POINT_COLUMNS,
     FindPoints,
     Network,
@@ -25,15 +25,15 @@ from painlib.face_points import (
     read_pose,
     read_trackers,
 )
-from painlib.face_store import CameraFiles, empty_index, encode_face, is_blob_whole
+from painlib.faces.pose_reading import EngineDiffersError, NetworkReader, report_path, write_report
+from painlib.faces.store import CameraFiles, empty_index, encode_face, is_blob_whole
 from painlib.faults import PainlibError
 from painlib.fingerprints import fingerprint, fingerprint_file
 from painlib.places import is_url
-from painlib.pose_labels import KEYPOINTS
-from painlib.pose_reading import EngineDiffersError, NetworkReader, report_path, write_report
+from painlib.pose.labels import KEYPOINTS
 from painlib.tables import is_disk_full, read_fingerprint, read_table, write_table, write_whole
-from painlib.timeline import Timeline, load_timelines
 from painlib.video import Frame, read_frames
+from painlib.video.timeline import Timeline, load_timelines
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,8 +78,8 @@ def extract_camera(
     With `pose_source` "tracker" the points come from the cohort's `pose` files, else from `network`. What
     is there with the same fingerprint is not made again; another threshold, side, border rule or quality
     does not run the network again. A network is checked on the video's frames against plain float32, which
-    takes its place where they differ (`painlib.pose_reading`). Memory does not grow with the length of the
-    video, but for the tables' rows.
+    takes its place where they differ (`painlib.faces.pose_reading`). Memory does not grow with the length of
+    the video, but for the tables' rows.
 
     Returns recording, subject, camera, n_frames, rule_1 to rule_3 (frames in which it held), n_faces
     (stored), n_dropped (left out at the border), seconds, resumed (all was there already).

@@ -1,7 +1,7 @@
 """Videos: upright RGB frames with exact numbers and times, every file decoded once by one thread.
 
-FFmpeg does the work, through PyAV. `painlib.timeline` lists a file's packets before anything is decoded; the
-frames are then checked against that list one by one.
+FFmpeg does the work, through PyAV. `painlib.video.timeline` lists a file's packets before anything is
+decoded; the frames are then checked against that list one by one.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from av.video.reformatter import (
 )
 
 from painlib.cohort import VideoPart
-from painlib.decoding import decode_frames
 from painlib.faults import PainlibError
 from painlib.places import Place, to_place
 from painlib.tables import write_whole
-from painlib.timeline import REMEDY, Timeline, find_cut, load_timeline, load_timelines, open_video
+from painlib.video.decoding import decode_frames
+from painlib.video.timeline import REMEDY, Timeline, find_cut, load_timeline, load_timelines, open_video
 
 MUXING = {"movflags": "+faststart", "fflags": "+bitexact"}
 PLANAR = ("yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p")  # 8 bits, three planes

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from painlib.csv_cells import is_number, read_cells
 from painlib.faults import Faults, PainlibError, did_you_mean
 from painlib.places import is_url
+from painlib.tables.csv_cells import is_number, read_cells
 
 REQUIRED = ("recording", "subject", "camera", "video")
 # What an empty cell means: the whole file, no offset, time zero at the recording's start, one file a camera.

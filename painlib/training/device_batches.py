@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from painlib.batches import EpochDraw, read_batches
+from painlib.training.batches import EpochDraw, read_batches
 
 STORE_SHARE = 0.5  # of the card's free memory: no more of it goes to faces; the rest is for training
 COPIED_AT_ONCE = 1024  # faces

@@ -19,8 +19,8 @@ import torch
 
 from painlib.faults import PainlibError
 from painlib.model import PainNet, choose_device
-from painlib.training_launch import launch_training
-from painlib.training_loop import Alone, LoopSettings, Task, run_epochs
+from painlib.training.launch import launch_training
+from painlib.training.loop import Alone, LoopSettings, Task, run_epochs
 
 HISTORY = ["epoch", "loss", "accuracy", "seconds"]
 
@@ -70,9 +70,9 @@ def train_classifier(
     labels, device, precision, number of processes), training goes on from it and ends at the weights an
     uninterrupted one has; a checkpoint of another training is replaced. `log` gets each row of the history,
     the folder `tensorboard` the curves. With `params.processes` above 1 that many processes train together
-    (`training_launch`). The same seed gives the same weights on the same kind of device, precision, number of
-    threads and of processes. Raises `PainlibError` when there are no faces, one class only, or faces of
-    another size than `input_px`.
+    (`painlib.training.launch`). The same seed gives the same weights on the same kind of device, precision,
+    number of threads and of processes. Raises `PainlibError` when there are no faces, one class only, or
+    faces of another size than `input_px`.
     """
     rows = _check_faces(inputs, labels, rows, params)
     device = choose_device(params.device)

@@ -13,7 +13,7 @@ from av.video.reformatter import ColorRange, VideoReformatter
 
 from painlib.faults import PainlibError
 from painlib.places import Place
-from painlib.timeline import REMEDY, Timeline, open_video
+from painlib.video.timeline import REMEDY, Timeline, open_video
 
 LONG = 1000  # frames in a row from which starting the GPU's decoder pays
 

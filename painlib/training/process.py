@@ -1,11 +1,11 @@
-"""One of several processes that train one network: `python -m painlib.training_process FOLDER`.
+"""One of several processes that train one network: `python -m painlib.training.process FOLDER`.
 
-Started by `accelerate launch` (see `training_launch`). All processes hold the same weights. Of every batch
-each takes its share; gradients are averaged over faces, and batch normalisation uses mean and variance of the
-whole batch (`SharedBatchNorm`). So the steps are those of one process but for rounding. Most of that is
-torch's own batch normalisation, whose scale is off by 3e-4 on a processor in channels-last layout (measured).
-Training carries it on: after 40 steps on noisy drawn faces probabilities of new faces differed by 0.002 in
-the mean and 0.035 at most, and no call changed.
+Started by `accelerate launch` (see `painlib.training.launch`). All processes hold the same weights. Of every
+batch each takes its share; gradients are averaged over faces, and batch normalisation uses mean and variance
+of the whole batch (`SharedBatchNorm`). So the steps are those of one process but for rounding. Most of that
+is torch's own batch normalisation, whose scale is off by 3e-4 on a processor in channels-last layout
+(measured). Training carries it on: after 40 steps on noisy drawn faces probabilities of new faces differed by
+0.002 in the mean and 0.035 at most, and no call changed.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from torch import Tensor, nn
 from painlib.faults import PainlibError
 from painlib.model import ConvolutionBlock, PainNet
 from painlib.tables import write_whole
-from painlib.training_launch import FAULT_FILE, LABELS_FILE, RESULT_FILE, ROWS_FILE, TASK_FILE
-from painlib.training_loop import Task, run_epochs
+from painlib.training.launch import FAULT_FILE, LABELS_FILE, RESULT_FILE, ROWS_FILE, TASK_FILE
+from painlib.training.loop import Task, run_epochs
 
 WAIT_S = 600  # the longest that processes wait for each other
 LOOKS_S = 5.0

@@ -16,8 +16,8 @@ import numpy as np
 
 from painlib.engines import Engine
 from painlib.faults import Faults, PainlibError, did_you_mean
-from painlib.pose_inference import PoseRunner
-from painlib.pose_labels import KEYPOINTS
+from painlib.pose.inference import PoseRunner
+from painlib.pose.labels import KEYPOINTS
 
 if TYPE_CHECKING:
     import torch

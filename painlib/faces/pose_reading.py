@@ -15,9 +15,9 @@ import numpy as np
 
 from painlib.cohort import Recording
 from painlib.engines import choose_precision
-from painlib.face_points import Network, Settings, scale_points, shrink_frames
-from painlib.face_store import CameraFiles
-from painlib.face_window import WindowFollower
+from painlib.faces.points import Network, Settings, scale_points, shrink_frames
+from painlib.faces.store import CameraFiles
+from painlib.faces.window import WindowFollower
 from painlib.tables import write_whole
 from painlib.video import Frame
 

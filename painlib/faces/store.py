@@ -22,8 +22,8 @@ import numpy as np
 from painlib.faults import PainlibError
 from painlib.fingerprints import fingerprint
 from painlib.progress import report_progress
-from painlib.schemas import SCHEMAS
 from painlib.tables import read_fingerprint, read_table, write_whole
+from painlib.tables.schemas import SCHEMAS
 
 if TYPE_CHECKING:
     import pandas as pd

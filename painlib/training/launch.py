@@ -1,14 +1,14 @@
 """A training in several processes: `accelerate launch` starts them, on this machine or on several, and their
 network is read back.
 
-Each process is `python -m painlib.training_process FOLDER` (see there for what they share). For several
+Each process is `python -m painlib.training.process FOLDER` (see there for what they share). For several
 machines, `launch` is a command that starts such a process on each, for instance a laboratory's script with
 
     srun --nodes 2 --ntasks-per-node 1 bash -c 'accelerate launch --multi_gpu \\
         --num_machines 2 --num_processes 8 --machine_rank $SLURM_PROCID \\
         --main_process_ip NODE --main_process_port 29500 "$@"' _ "$@"
 
-The words `-m painlib.training_process FOLDER` are added to it. FOLDER lies beside the checkpoint, so on a
+The words `-m painlib.training.process FOLDER` are added to it. FOLDER lies beside the checkpoint, so on a
 disk that all machines see. A process that dies, or is not heard of for `SILENCE_S`, ends all.
 """
 
@@ -33,7 +33,7 @@ import torch
 from painlib.faults import PainlibError
 from painlib.model import PainNet
 from painlib.progress import PROGRESS_VARIABLE, report_progress
-from painlib.training_loop import DECIDING, WIDTHS, Task
+from painlib.training.loop import DECIDING, WIDTHS, Task
 
 SECONDS_BETWEEN_LOOKS = 0.3
 SILENCE_S = 1800.0  # without a sign of life, s
@@ -53,7 +53,7 @@ def launch_training(
     """
     with _open_folder(task.checkpoint) as folder:
         _write_task(folder, task, processes)
-        command = [*_list_command(launch, processes), "-m", "painlib.training_process", str(folder)]
+        command = [*_list_command(launch, processes), "-m", "painlib.training.process", str(folder)]
         with open(folder / OUTPUT_FILE, "wb") as output:
             process = subprocess.Popen(
                 command,

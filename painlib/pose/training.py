@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from painlib.faults import PainlibError
-from painlib.pose_files import load_pose_network
-from painlib.pose_labels import COORDINATES, KEYPOINTS, find_labelled_points, read_image
-from painlib.pose_network import PoseNetwork, choose_device, fit_size, quiet_deeplabcut
-from painlib.pose_project import split_labels, write_project
+from painlib.pose.files import load_pose_network
+from painlib.pose.labels import COORDINATES, KEYPOINTS, find_labelled_points, read_image
+from painlib.pose.network import PoseNetwork, choose_device, fit_size, quiet_deeplabcut
+from painlib.pose.project import split_labels, write_project
 from painlib.progress import report_progress
 
 if TYPE_CHECKING:
@@ -200,7 +200,7 @@ def _train_network(config: Path, settings: dict[str, Any], crop: tuple[int, int]
     from deeplabcut.pose_estimation_pytorch.task import Task
     from deeplabcut.pose_estimation_pytorch.utils import fix_seeds
 
-    from painlib.pose_recipe import build_recipe, write_first_weights
+    from painlib.pose.recipe import build_recipe, write_first_weights
 
     loader = DLCLoader(config, shuffle=1)
     recipe = build_recipe(loader.project_cfg, loader.model_config_path, settings, crop)

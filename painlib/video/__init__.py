@@ -1,0 +1,5 @@
+"""Videos: upright RGB frames with exact numbers and times, every file decoded once by one thread."""
+
+from painlib.video.reading import Frame, VideoInfo, probe_video, read_frame, read_frames, write_video
+
+__all__ = ["Frame", "VideoInfo", "probe_video", "read_frame", "read_frames", "write_video"]
