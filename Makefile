@@ -24,7 +24,7 @@ lint: $(READY)
 	$(BIN)/codespell painlib tests notebooks params README.md CHANGELOG.md
 
 verify: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m verify -n logical --maxprocesses 4 --dist worksteal --durations=0
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m verify -n logical --maxprocesses 4 --dist load --maxschedchunk 1 --durations=0
 
 lab: $(READY)
 	$(BIN)/jupyter lab --notebook-dir=.

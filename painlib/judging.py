@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from painlib.attribution import are_maps_current, judge_with_maps, write_maps
-from painlib.calibration import choose_limits, gate_faces, measure_quality
+from painlib.calibration import check_abstention, choose_limits, gate_faces, measure_quality
 from painlib.cohort import Recording
 from painlib.faces.crop_results import iter_poses, read_crop_facts
 from painlib.faces.store import FaceStore, load_network_inputs
@@ -46,6 +46,7 @@ def judge_recordings(
             f"Parameter `abstain_below`: expected 0.5 (never) with a model that was not calibrated, got "
             f"{params.abstain_below:g}. Train it again by this version (stage 02_train)."
         )
+    check_abstention(card.calibration, params.abstain_below)
     parts = [_Part(recording, card, params) for recording in recordings]
     missing = [part for part in parts if not part.is_current()]
     place = choose_place(params.device, params.workers, len(missing))

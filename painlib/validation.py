@@ -221,6 +221,11 @@ def _deal_animals(
     animals: dict[str, tuple[tuple[int, ...], str]], folds: int, seed: int
 ) -> list[tuple[str, ...]]:
     """`folds` groups of animals; `animals`: labels and sex of each."""
+    if len(animals) < 2:
+        raise PainlibError(
+            f"Cross-validation holds animals out: expected faces with a label of at least two animals, got "
+            f"{len(animals)} ({', '.join(animals) or 'none'}). Add labelled recordings to the cohort table."
+        )
     if not 2 <= folds <= len(animals):
         raise PainlibError(
             f"Parameter `folds`: expected 2 to {len(animals)} (the training animals), or none to hold out "

@@ -17,7 +17,7 @@ from painlib.faces.store import CameraFiles, FaceStore, load_network_inputs
 from painlib.faults import PainlibError
 from painlib.judging import judge_recordings
 from painlib.model import PainNet, load_model, save_model
-from painlib.model_card import LABELS, CardMetrics, CropFacts, ModelCard, TrainingAnimal
+from painlib.model_card import LABELS, Calibration, CardMetrics, CropFacts, ModelCard, TrainingAnimal
 from painlib.params import PredictParams
 from painlib.pose.labels import COORDINATES
 from painlib.prediction import predict_faces
@@ -81,10 +81,11 @@ class Lab:
         self.workdir = workdir
         self.net, self.card = load_model(workdir / "model", "cpu")
 
-    def judge(self, names=tuple(FACES)) -> tuple[pd.DataFrame, int]:
+    def judge(self, names=tuple(FACES), abstain_below=0.5) -> tuple[pd.DataFrame, int]:
         """The table `frames`, and the number of recordings that were swept over."""
         settings = dict(cohort="c.csv", seed=1, model=None, batch=4, min_coverage=0.0, device="cpu")
-        settings |= dict(abstain_below=0.5, min_sharpness=None, min_size=None, max_turn=None, workers=1)
+        settings |= dict(min_sharpness=None, min_size=None, max_turn=None, workers=1)
+        settings |= dict(abstain_below=abstain_below)
         params = PredictParams.model_construct(workdir=self.workdir, **settings)
         with (
             patch.object(judging, "judge_with_maps", wraps=judging.judge_with_maps) as sweep,
@@ -139,6 +140,15 @@ def test_maps_of_all_recordings_are_read_in_the_order_of_the_face_index(lab):
         np.testing.assert_allclose(maps.index[column], raw[:, output].max(axis=(1, 2)), rtol=1e-3)
     assert (maps.read(range(12), "pain").max(axis=(1, 2)) == (maps.index["peak_pain"] > 0)).all()
     assert maps.read([], "pain").shape == (0, 3, 3)
+
+
+def test_a_threshold_that_would_leave_only_calls_of_pain_is_refused_before_any_face_is_judged(lab):
+    with pytest.raises(PainlibError, match=r"expected 0.5 .* with a model that was not calibrated"):
+        lab.judge(abstain_below=0.8)
+    floor = Calibration(method="floor", temperature=1, offset=-1, floor=0.25, n_animals=9, n_faces=90)
+    lab.card = lab.card.model_copy(update={"calibration": floor})
+    with pytest.raises(PainlibError, match=r"no call of no pain by this model is surer than 0.7"):
+        lab.judge(abstain_below=0.8)
 
 
 def test_maps_are_kept_in_half_precision_class_by_class(lab):
