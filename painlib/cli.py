@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import painlib
 from painlib.faults import Faults, PainlibError
+from painlib.places import to_place
 
 if TYPE_CHECKING:
     from painlib.records import RunRecord
@@ -66,7 +67,9 @@ def build_parser() -> argparse.ArgumentParser:
     status.set_defaults(act=status_command)
 
     score = commands.add_parser("score", help="judge images, or videos second by second, by a model folder")
-    score.add_argument("files", metavar="FILE", type=Path, nargs="+", help="image or video of one mouse")
+    score.add_argument(
+        "files", metavar="FILE", type=to_place, nargs="+", help="image or video of one mouse, or its URL"
+    )
     score.add_argument("--model", metavar="FOLDER", type=Path, required=True, help="as 02_train wrote it")
     score.add_argument("--face", action="store_true", help="the images are faces cut out already, square")
     score.add_argument("--crop-px", metavar="N", type=int, help="side of the face square; else the model's")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from painlib.faults import Faults, PainlibError
+from painlib.places import Place, name_file
 
 if TYPE_CHECKING:
     import argparse
@@ -35,9 +36,10 @@ OVERLAY_FPS = 2.0  # seconds of video in a second of overlay
 
 
 def score_files(
-    scorer: Scorer, paths: Sequence[Path], overlays: Path | None = None
+    scorer: Scorer, paths: Sequence[Place], overlays: Path | None = None
 ) -> tuple[list[dict[str, Any]], Faults]:
-    """Rows of all files in order, and what was wrong: a file that cannot be judged does not lose the others.
+    """Rows of all files (paths or URLs) in order, and what was wrong: one that cannot be judged does not lose
+    the others.
 
     A damaged video keeps its seconds before the damage. Whether the model knows such faces is found from all
     faces of a video and stands in each of its rows. `overlays`: folder that gets `<name>_score.png` of
@@ -57,7 +59,7 @@ def score_files(
                 for _ in kept:
                     pass
             else:
-                _write_overlay(kept, overlays / f"{path.stem}_score", still)
+                _write_overlay(kept, overlays / f"{Path(name_file(path)).stem}_score", still)
         except PainlibError as error:
             faults.add(str(error))
         if not still and len(rows) > first:

@@ -23,10 +23,11 @@ from painlib.face_judge import FaceJudge
 from painlib.faces.crop import Border, apply_rules, cut_square, find_centres, place_square
 from painlib.faces.points import ask_network, gather_batches
 from painlib.faces.store import Jpeg, decode_face, encode_face
-from painlib.faults import PainlibError
+from painlib.faults import PainlibError, hide_secrets
 from painlib.fusion import CLOCK_TOLERANCE_S, NEVER_ABSTAIN, TIE
 from painlib.model import load_model
 from painlib.novelty import Acquaintance, FaceSample, Known, load_reference
+from painlib.places import Place
 from painlib.pose import load_pose_network
 from painlib.pose.labels import COORDINATES
 from painlib.prediction import check_labels
@@ -139,7 +140,7 @@ class Scorer:
         sides = self._pose.width or WHOLE_FRAME_PX, self._pose.height or WHOLE_FRAME_PX
         self._settings = cast(Any, _PoseSettings(*sides))
 
-    def score_image(self, path: str | Path) -> Score:
+    def score_image(self, path: Place) -> Score:
         """Judge one image file. Raises `PainlibError` where it is none."""
         judged = self._judge([Still(read_image(path))], path)
         known, face = Known("cannot be told", "no face was judged"), judged[0].face
@@ -147,7 +148,7 @@ class Scorer:
             known = self._acquaintance.judge_face(face)
         return replace(self._summarise(path, None, judged), **known._asdict())
 
-    def score_video(self, path: str | Path) -> Iterator[Score]:
+    def score_video(self, path: Place) -> Iterator[Score]:
         """Judge every frame of a video: one score a second, as soon as it is known; memory stays flat.
 
         Whether the model knows such an animal is found from all faces, at the end: `judge_known`.
@@ -162,7 +163,7 @@ class Scorer:
         """Whether the model knows the faces of the video scored last, as far as it was scored."""
         return self._acquaintance.judge_video(self._sample.thumbnails)
 
-    def _watch(self, path: str | Path) -> Iterator[tuple[float, _Judged]]:
+    def _watch(self, path: Place) -> Iterator[tuple[float, _Judged]]:
         """Time, s, and judgement of every frame."""
         if self._pose is None:
             raise PainlibError(f"Expected images of faces (--face), got a video: {path}.")
@@ -172,7 +173,7 @@ class Scorer:
             self._sample.add([one.face for one in judged if one.face is not None])
             yield from zip(times, judged, strict=True)
 
-    def _judge(self, pictures: list[Picture], path: str | Path) -> list[_Judged]:
+    def _judge(self, pictures: list[Picture], path: Place) -> list[_Judged]:
         """The judgement of each picture; empties `pictures`."""
         try:
             points = self._find_points(pictures)
@@ -245,11 +246,11 @@ class Scorer:
         """p_pain (n,) of faces (n, px, px, 3) uint8, by what judges in 03_predict."""
         return self._judging.probabilities(torch.from_numpy(faces).permute(0, 3, 1, 2))[:, 1]
 
-    def _summarise(self, path: str | Path, second: int | None, judged: list[_Judged]) -> Score:
+    def _summarise(self, path: Place, second: int | None, judged: list[_Judged]) -> Score:
         values = np.array([one.p_pain for one in judged])
         faces = np.isfinite(values)
         n_left_out = sum(one.why_not not in ("", NO_FACE) for one in judged)
-        facts = (str(path), second, len(values), int(faces.sum()), n_left_out)
+        facts = (hide_secrets(str(path)), second, len(values), int(faces.sum()), n_left_out)
         if not faces.any():
             reasons = sorted({one.why_not for one in judged} - ({NO_FACE} if n_left_out else set()))
             seen = [one.why_not != NO_FACE for one in judged]
@@ -267,7 +268,7 @@ class Scorer:
         return p_pain if self.card.calibration is None else self.card.calibration.apply(p_pain)
 
 
-def _read_film(path: str | Path) -> Iterator[Frame]:
+def _read_film(path: Place) -> Iterator[Frame]:
     """The frames of a video; what is wrong with it is said without a cohort table to mend."""
     try:
         yield from read_frames([VideoPart(str(path))])

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import clips
 import cv2
+import fsspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,6 +19,7 @@ from painlib.faults import PainlibError
 from painlib.model import PainNet, save_model
 from painlib.model_card import Calibration, QualityLimits
 from painlib.novelty import make_reference, save_reference
+from painlib.scores import score_files
 from painlib.scoring import Scorer
 
 HEAD = np.array([(80.0, 80.0), (65.0, 60.0), (95.0, 60.0)])  # px: nose, right eye, left eye
@@ -179,6 +181,25 @@ def test_a_threshold_that_no_call_of_no_pain_reaches_is_refused(model):
     Scorer(model, "cpu", abstain_below=0.7)
     with pytest.raises(PainlibError, match="no call of no pain"):
         Scorer(model, "cpu", abstain_below=0.8)
+
+
+def test_files_by_url_are_scored_as_those_of_this_machine(model, tmp_path):
+    still, film = write_image(tmp_path / "m.png", draw_head(5, HEAD, ALL)), write_film(tmp_path / "m.mp4")
+    urls = [f"memory://scored/{path.name}" for path in (still, film)]
+    for url, path in zip(urls, (still, film), strict=True):
+        fsspec.filesystem("memory").pipe(url, path.read_bytes())
+    (tmp_path / "seen").mkdir()
+    ours, faults = score_files(Scorer(model, "cpu"), [still, film])
+    theirs, more = score_files(
+        Scorer(model, "cpu", sights=True), [*urls, "memory://scored/none.png"], tmp_path / "seen"
+    )
+    assert len(faults) == 0
+    assert "found none: memory://scored/none.png" in " ".join(more)
+    assert [row["source"] for row in theirs] == [urls[0], *[urls[1]] * 3]
+    pd.testing.assert_frame_equal(
+        pd.DataFrame(theirs).drop(columns="source"), pd.DataFrame(ours).drop(columns="source")
+    )
+    assert sorted(path.name for path in (tmp_path / "seen").iterdir()) == ["m_score.mp4", "m_score.png"]
 
 
 def test_one_bad_file_does_not_lose_the_others(model, tmp_path, capsys):

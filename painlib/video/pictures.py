@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mimetypes
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -10,6 +11,8 @@ import cv2
 import numpy as np
 
 from painlib.faults import PainlibError
+from painlib.places import Place, is_url, name_file
+from painlib.remote import open_binary
 
 
 class Picture(Protocol):
@@ -53,22 +56,26 @@ class Sight:
     threshold: float
 
 
-def is_image(path: str | Path) -> bool:
-    """Whether a file that is there begins like an image that can be read; what does not may be a video."""
-    path = Path(path)
-    if not path.is_file():
-        raise PainlibError(f"Expected an image or a video, found no file: {path}.")
-    return bool(cv2.haveImageReader(str(path)))
+def is_image(place: Place) -> bool:
+    """Whether a file that is there begins like an image that can be read, or a URL ends like one; what does
+    not may be a video."""
+    if is_url(place):
+        return (mimetypes.guess_type(name_file(place))[0] or "").startswith("image/")
+    if not Path(place).is_file():
+        raise PainlibError(f"Expected an image or a video, found no file: {place}.")
+    return bool(cv2.haveImageReader(str(place)))
 
 
-def read_image(path: str | Path) -> np.ndarray:
+def read_image(place: Place) -> np.ndarray:
     """Upright RGB image (height, width, 3) uint8 of a file; `PainlibError` where it cannot be read."""
     try:
-        image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
+        with open_binary(place) as file:
+            content = np.frombuffer(file.read(), np.uint8)
+        image = cv2.imdecode(content, cv2.IMREAD_COLOR)
     except (OSError, cv2.error) as error:
-        raise PainlibError(f"Expected an image, but {path} cannot be read ({error}).") from error
+        raise PainlibError(f"Expected an image, but {place} cannot be read ({error}).") from error
     if image is None:
-        raise PainlibError(f"Expected an image, got a file that is none, or not whole: {path}.")
+        raise PainlibError(f"Expected an image, got a file that is none, or not whole: {place}.")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
