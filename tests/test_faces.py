@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import numpy as np
 import pandas as pd
 import psutil
 import pytest
-from pretend_pose import SpotNetwork, draw_head, load_spots, read_number
+from pretend_pose import SpotNetwork, draw_head, load_blind, load_spots, read_number
 
 from painlib import tables
 from painlib.cohort import CameraVideo, Recording, VideoPart
@@ -498,7 +499,7 @@ def test_bytes_that_are_no_jpeg_name_the_file(store, tmp_path):
 # ---------------------------------------------------------------- whole cohorts
 
 
-def run_cohort(workdir: Path, videos, network: dict | None = None, **changes):
+def run_cohort(workdir: Path, videos, network: dict | None = None, load_network=load_spots, **changes):
     path = workdir / "network.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(network or {}))
@@ -509,7 +510,7 @@ def run_cohort(workdir: Path, videos, network: dict | None = None, **changes):
         network_path=path,
         threshold=0.9,
         crop_px=CROP_PX,
-        load_network=load_spots,
+        load_network=load_network,
     )
 
 
@@ -544,6 +545,23 @@ def test_cohort_is_done_in_single_threaded_processes_that_load_the_network_once(
     for video in cohort:
         extract(video, tmp_path)
     assert all_bytes(workdir) == all_bytes(tmp_path)
+
+
+def test_a_network_loaded_another_way_is_another_network_to_workers_that_live_on(cohort, tmp_path):
+    seen, _ = run_cohort(tmp_path / "out", cohort[:1], workers=1)
+    # The same file, not written again: only the way of loading it differs.
+    shutil.rmtree(tmp_path / "out" / "pose")
+    blind, _ = extract_cohort(
+        [recording_of(cohort[0])],
+        tmp_path / "out",
+        params=settings(workers=1),
+        network_path=tmp_path / "out" / "network.json",
+        threshold=0.9,
+        crop_px=CROP_PX,
+        load_network=load_blind,
+    )
+    assert seen["n_faces"].tolist() == [6]
+    assert blind["n_faces"].tolist() == [0]
 
 
 def test_bad_video_and_killed_worker_lose_no_other_recording(undisturbed, cohort, tmp_path):

@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from demonstration import ROOT, have_faces, run_demonstration
-from pose_ways import compare_ways
+from pose_ways import WAYS, compare_ways
 from shock_faces import CROP_PX, THRESHOLD, hold_out, list_mice
 
 from painlib.cohort import Recording, iter_recordings, load_cohort
 from painlib.demo import DemoParams, draw_cohort
+from painlib.engines import choose_precision
 from painlib.faces import FaceStore, load_network_inputs
 from painlib.faces.pose_source import choose_threshold
 from painlib.model import PainNet
@@ -56,6 +57,8 @@ def tell_and_hold(ways: pd.DataFrame, about: str, follows: bool) -> None:
     """Print all; hold whole frames to the issue's limits, in float32 0.1 %, in bfloat16 1 %."""
     print("\n", json.dumps({"about": about, "ways": ways.to_dict("records")}))
     by_way = ways.set_index("way")
+    asked = [f"openvino {choose_precision(WAYS[way][0], 'cpu')}" for way in by_way.index]
+    assert by_way["engines"].tolist() == asked
     assert by_way.loc["float32", "apart_px"] < 0.05 * 10, "10: a frame is shrunk by less"
     assert by_way.loc["float32", "changed"] <= 0.001
     assert by_way.loc["bfloat16", "changed"] <= 0.01

@@ -30,7 +30,10 @@ SUMMARY_TYPES = {
     "rule_3": int, "n_faces": int, "n_dropped": int, "seconds": float, "resumed": bool,
 }  # fmt: skip
 
-_loaded: tuple[str, Network] | None = None  # in a worker: the network of its last task
+Load = Callable[[Path, Sequence[str]], Network]
+
+# In a worker: its last task's network, from which files (`_mark_network`) and by what it was loaded.
+_loaded: tuple[tuple[str, Load], Network] | None = None
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class _Task:
     network_mark: str
     threshold: float
     crop_px: int
-    load_network: Callable[[Path, Sequence[str]], Network]
+    load_network: Load
 
 
 def extract_cohort(
@@ -53,7 +56,7 @@ def extract_cohort(
     network_path: str | Path | None,
     threshold: float,
     crop_px: int,
-    load_network: Callable[[Path, Sequence[str]], Network] = load_pose_network,
+    load_network: Load = load_pose_network,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """`extract_camera` of every camera of the cohort, `params.workers` at once (`run_tasks`), each in one
     thread.
@@ -168,11 +171,9 @@ def _work(task: _Task) -> dict[str, Any]:
     global _loaded
     network = None
     if task.network_path is not None:
-        if _loaded is None or _loaded[0] != task.network_mark:
-            _loaded = (
-                task.network_mark,
-                task.load_network(task.network_path, tuple(task.params.point_names)),
-            )
+        asked = (task.network_mark, task.load_network)
+        if _loaded is None or _loaded[0] != asked:
+            _loaded = (asked, task.load_network(task.network_path, tuple(task.params.point_names)))
         network = _loaded[1]
     return extract_camera(
         task.video,
