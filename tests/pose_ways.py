@@ -74,8 +74,8 @@ def compare_ways(
     `judge`: the classifier for an animal. `changed`: share of time points whose call (pain, no pain, skipped)
     is another. `moved`: largest change of a group's mean (treatment, phase) of the recordings' pain
     probability. `meets`: both within what the issue asks. `apart_px`, `apart_likelihood`: largest difference
-    of the pose tables, in px of the video, where the plain way sees a point. `engines`: what ran. `in_window`, `looked_again`:
-    shares of the frames. `fell_back`: videos whose check failed.
+    of the pose tables, in px of the video, where the plain way sees a point. `engines`: what ran.
+    `in_window`, `looked_again`: shares of the frames. `fell_back`: videos whose check failed.
     """
     shared = {"network_path": network_path, "threshold": threshold, "crop_px": crop_px}
     tables: dict[str, tuple[pd.DataFrame, pd.Series, np.ndarray]] = {}
