@@ -134,7 +134,7 @@ def test_friedman_does_not_rank_what_differs_by_rounding_alone():
 # Treatment and time
 
 
-def test_the_gee_is_hotellings_t_squared_times_n_less_one_over_n():
+def test_the_gee_is_hotellings_t_squared():
     data = pingouin.read_dataset("multivariate")
     groups = {
         name: data.loc[data["Condition"] == name, ["Fever", "Pressure", "Aches"]].to_numpy(float)
@@ -143,39 +143,46 @@ def test_the_gee_is_hotellings_t_squared_times_n_less_one_over_n():
     # A first block of zeros: later less first is then the variable itself.
     blocks = {name: np.hstack([np.zeros((18, 1)), values]) for name, values in groups.items()}
     apart = stats.fit_time_course(blocks, "Placebo", 0.05, paired=False)[2]
-    assert apart["statistic"] == pytest.approx(1.326644 * 17 / 18, abs=1e-6)
-    assert (apart["df"], apart["df_2"]) == (3, 32)
-    assert apart["p"] == pytest.approx(scipy_stats.f.sf(1.326644 * 17 / 18, 3, 32), abs=1e-6)
+    # Groups with covariances of their own: fewer degrees of freedom than the 34 of equal ones.
+    df = apart["df_2"] + 2
+    assert 17 < df < 34
+    f = 1.326644 * (34 * 3 / 32) * (df - 2) / (df * 3)
+    assert (apart["df"], apart["statistic"]) == (3, pytest.approx(f, abs=1e-6))
+    assert apart["p"] == pytest.approx(scipy_stats.f.sf(f, 3, df - 2), abs=1e-6)
     crossed = stats.fit_time_course(blocks, "Placebo", 0.05, paired=True)[2]
-    assert crossed["statistic"] == pytest.approx(1.314252 * 17 / 18, abs=1e-6)
+    assert crossed["statistic"] == pytest.approx(1.314252, abs=1e-6)
     assert (crossed["df"], crossed["df_2"]) == (3, 15)
 
 
 def test_the_gee_of_a_crossover_in_one_block_is_the_paired_t_of_r():
     blocks = {"1": np.array(SLEEP_1)[:, None], "2": np.array(SLEEP_2)[:, None]}
     row, time, both = stats.fit_time_course(blocks, "1", 0.05, paired=True)
-    assert row["statistic"] == pytest.approx(4.062128**2 * 9 / 10, abs=1e-4)
+    assert row["statistic"] == pytest.approx(4.062128**2, abs=1e-4)
     assert (row["df"], row["df_2"], row["effect_size"]) == (1, 9, pytest.approx(1.58))
-    # R's interval, 0.700114 to 2.459886, widened by sqrt(10 / 9).
-    half = (2.459886 - 0.700114) / 2 * math.sqrt(10 / 9)
-    assert (row["effect_low"], row["effect_high"]) == pytest.approx((1.58 - half, 1.58 + half), abs=1e-6)
+    assert (row["effect_low"], row["effect_high"]) == pytest.approx((0.700114, 2.459886), abs=1e-6)
     assert all("2 blocks" in other["note"] for other in (time, both))
 
 
-def test_the_gee_with_missing_blocks_is_the_formula_of_mancl_and_derouen():
-    """Cell means: the leverage of an animal in a cell of n is 1 / n, so residuals count n / (n - 1)."""
+def test_the_gee_with_missing_blocks_is_the_formula_of_kauermann_and_carroll():
+    """Cell means: the leverage of an animal in a cell of n is 1 / n, so residuals count sqrt(n / (n - 1))."""
     blocks = {"a": draw(1, 6, 3), "b": draw(2, 5, 3)}
     blocks["a"][0, 1] = blocks["b"][3, 2] = NAN
     rows = stats.fit_time_course(blocks, "a", 0.05, paired=False)
-    means, spreads = [], []
+    means, spreads, fewest = [], [], np.array([5, 4])
     for values in blocks.values():
         n = np.isfinite(values).sum(axis=0)
-        residual = np.nan_to_num(values - np.nanmean(values, axis=0)) / (n - 1)
+        residual = np.nan_to_num(values - np.nanmean(values, axis=0)) / np.sqrt(n * (n - 1))
         means.append(np.nanmean(values, axis=0))
         spreads.append(residual.T @ residual)
     later = np.array([[-1, 1, 0], [-1, 0, 1]])
     size, spread = later @ (means[1] - means[0]), later @ (spreads[0] + spreads[1]) @ later.T
-    assert rows[2]["statistic"] == pytest.approx(size @ np.linalg.solve(spread, size) * 8 / (9 * 2), rel=1e-9)
+    # Krishnamoorthy & Yu 2004, by hand.
+    shares = [np.linalg.inv(spread) @ (later @ own @ later.T) for own in spreads]
+    lost = [np.trace(one @ one) + np.trace(one) ** 2 for one in shares]
+    df = 2 * 3 / (np.array(lost) / (fewest - 1)).sum()
+    assert rows[2]["df_2"] == pytest.approx(df - 1, rel=1e-9)
+    f = size @ np.linalg.solve(spread, size) * (df - 1) / (df * 2)
+    assert rows[2]["statistic"] == pytest.approx(f, rel=1e-9)
     over = np.full(3, 1 / 3)
     f = (over @ (means[1] - means[0])) ** 2 / (over @ (spreads[0] + spreads[1]) @ over)
     assert rows[0]["statistic"] == pytest.approx(f, rel=1e-9)
@@ -184,7 +191,7 @@ def test_the_gee_with_missing_blocks_is_the_formula_of_mancl_and_derouen():
 @pytest.mark.parametrize(
     ("blocks", "paired", "told"),
     [
-        ({"a": draw(0, 1, 3), "b": draw(1, 4, 3)}, False, "of each group in every block, got 1 of a"),
+        ({"a": draw(0, 2, 3), "b": draw(1, 4, 3)}, False, "of each group in every block, got 2 of a"),
         ({"a": np.zeros((4, 3)), "b": np.full((4, 3), 0.0)}, False, "no animal differs"),
         ({"a": draw(0, 0, 3), "b": draw(1, 4, 3)}, False, "got 0 of a"),
     ],
@@ -202,6 +209,15 @@ def test_too_many_contrasts_for_the_animals_are_not_tested():
     assert "p" in rows[0]
     alike = stats.fit_time_course(dict.fromkeys("abc", draw(3, 4, 3)), "a", 0.05, paired=True)
     assert "animals do not differ enough" in alike[0]["note"]
+
+
+def test_the_gee_of_two_groups_in_one_contrast_has_the_degrees_of_freedom_of_welch():
+    blocks = {"a": draw(1, 4, 1), "b": 3 * draw(2, 9, 1)}
+    row = stats.fit_time_course(blocks, "a", 0.05, paired=False)[0]
+    welch = scipy_stats.ttest_ind(*(values[:, 0] for values in blocks.values()), equal_var=False)
+    assert row["df_2"] == pytest.approx(welch.df, rel=1e-9)
+    assert row["statistic"] == pytest.approx(welch.statistic**2, rel=1e-9)
+    assert row["p"] == pytest.approx(welch.pvalue, rel=1e-9)
 
 
 # Whole animals exchanged
@@ -400,7 +416,7 @@ def test_a_crossover_keeps_whole_animals_and_names_those_without_a_partner():
     assert result.minutes["p_corrected"].tolist() == pytest.approx(found.p_corrected)
     assert result.left_out == ("m3",)
     assert "Left out of these tests, not filmed in every treatment: m3." in result.sentence
-    gee = pick(result, "GEE, bias-reduced: treatment")
+    gee = pick(result, "GEE, bias-corrected: treatment")
     assert (gee["unit"], gee["animals"], gee["df_2"]) == ("animal, all treatments", "6", 5)
     assert pick(result, "paired t test")["animals"] == "6"
     assert pick(result, "Student")["animals"] == "6 + 7"
@@ -458,7 +474,7 @@ def test_one_group_and_a_window_of_one_minute_have_answers():
     assert alone.minutes.empty
     assert alone.sample_sizes.empty
     short = answer({"vehicle": draw(1, 5, 1), "drug": draw(2, 5, 1)})
-    assert "2 blocks" in pick(short, "GEE, bias-reduced: time")["note"]
+    assert "2 blocks" in pick(short, "GEE, bias-corrected: time")["note"]
     assert pick(short, "max-T")["p"] == pick(short, "max-T")["p_corrected"]
     assert "Friedman" not in short.sentence
     nothing = answer({"vehicle": draw(1, 1, 1)})
@@ -589,6 +605,39 @@ def test_arrangements_taken_a_few_at_a_time_give_the_same(monkeypatch):
     parts = stats.permute_labels(first, second, seed=0, permutations=1000)
     assert (parts.p_corrected == whole.p_corrected).all()
     assert parts.p_cluster == whole.p_cluster
+
+
+def test_a_minute_in_which_a_group_was_not_filmed_is_not_tested_and_costs_the_others_nothing():
+    treated, control = draw(1, 6, 8), draw(2, 6, 8)
+    treated[:, 3] += 0.5
+    control[:, 5:] = NAN
+    values = {"vehicle": control, "drug": treated}
+    result = answer(values)
+    minutes = result.minutes.set_index("minute")
+    assert minutes.loc[5:, ["t", "p", "p_corrected"]].isna().all(axis=None)
+    assert minutes.loc[5:, "note"].str.contains("fewer than two of a group").all()
+    both = {name: curves[:, :5] for name, curves in values.items()}
+    alone = answer(both).minutes.set_index("minute")
+    assert minutes.loc[:4, "p_corrected"].tolist() == alone["p_corrected"].tolist()
+    assert minutes.loc[3, "significant"]
+    # One animal of a group is not enough either; in other arrangements there may be two.
+    control[0, 5:] = draw(3, 3)
+    assert answer(values).minutes.set_index("minute").loc[5:, "p_corrected"].isna().all()
+
+
+def test_groups_of_unlike_spread_carry_a_caution_into_table_and_sentence():
+    rng = np.random.default_rng(4)
+    noise = rng.standard_normal((2, 6, 6))
+    values = {"vehicle": 0.4 + 0.02 * noise[0], "drug": 0.4 + 0.1 * noise[1]}
+    result = answer(values)
+    for test in ("max-T", "cluster"):
+        assert (
+            "animals of drug differ more among themselves (SD 0.09) than those of vehicle (0.02)"
+            in pick(result, test)["note"]
+        )
+    assert result.sentence.count("which this test finds too, with equal means") == 2
+    alike = answer({"vehicle": draw(1, 6, 6), "drug": draw(2, 6, 6)})
+    assert "themselves" not in alike.sentence
 
 
 def test_neighbours_of_opposite_sign_are_two_clusters():

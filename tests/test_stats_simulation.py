@@ -8,7 +8,8 @@ from scipy import stats as scipy_stats
 
 from painlib import stats
 from painlib.faults import PainlibError
-from painlib.stats.simulation import GROUPS, CurveNoise
+from painlib.stats.curves import Curves, average_blocks
+from painlib.stats.simulation import GROUPS, TIME_BLOCKS, CurveNoise
 
 EXACT = ("max-T", "clusters")
 N_TESTS = 24
@@ -110,7 +111,7 @@ def test_the_tests_of_the_simulation_are_those_of_the_results():
             continue
         design = f"{len(groups)} groups"
         for effect in ("treatment", "treatment x time"):
-            assert p[f"GEE, bias-reduced: {effect}"] == pytest.approx(answers[f"GEE {effect}, {design}"])
+            assert p[f"GEE, bias-corrected: {effect}"] == pytest.approx(answers[f"GEE {effect}, {design}"])
         if len(groups) == 2:
             assert p["Student's unpaired t test with equal variances"] == pytest.approx(answers["Student"])
             assert p["Welch's t test"] == pytest.approx(answers["Welch"])
@@ -190,6 +191,39 @@ def test_false_alarms_and_power_over_1000_draws():
     assert refused == [["bootstrap interval without 0, paired", 5]]
     twelve = rates[rates["n_animals"] == 12]
     assert (twelve.loc[~name_exact(twelve), "rate"] >= 0.03).all()
+
+
+def find_unequal_rates(n_treated, n_control, n_draws, permutations):
+    """How often the tests of two groups of unequal size are wrong."""
+    rng = np.random.default_rng([n_treated, n_control])
+    apart = stats.simulate_curves(rng, n_draws, n_control)
+    wrong = []
+    for number, (control, *_, treated) in enumerate(apart):
+        curves = {GROUPS[0]: control, GROUPS[-1]: treated[:n_treated]}
+        blocks = average_blocks(Curves(np.arange(control.shape[-1]), {}, curves), TIME_BLOCKS)[1]
+        rows = stats.fit_time_course(blocks, GROUPS[0], 0.05, paired=False)
+        found = stats.permute_labels(
+            curves[GROUPS[-1]], curves[GROUPS[0]], seed=number, permutations=permutations
+        )
+        p = {row["test"]: row["p"] for row in rows}
+        wrong.append(p | {"max-T": np.nanmin(found.p_corrected), "clusters": found.p_cluster})
+    return (pd.DataFrame(wrong) < 0.05).mean()
+
+
+def test_groups_of_unequal_size_do_not_make_the_gee_wrong():
+    rates = find_unequal_rates(4, 12, 200, permutations=50)
+    # 5 % of 200 is above 20 once in a thousand.
+    assert (rates[rates.index.str.startswith("GEE")] <= 0.10).all()
+
+
+@pytest.mark.verify
+def test_false_alarms_at_unequal_sizes_over_1000_draws():
+    sizes = ((4, 9), (4, 12), (5, 9), (5, 12))
+    found = {f"{few} and {many}": find_unequal_rates(few, many, 1000, 500) for few, many in sizes}
+    rates = pd.DataFrame(found)
+    print("\nFalse alarms at unequal sizes, alpha 0.05")
+    print(rates.to_string())
+    assert (rates <= 0.07).all(axis=None)
 
 
 @pytest.mark.verify

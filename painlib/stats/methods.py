@@ -55,12 +55,12 @@ def _tell_model(table: pd.DataFrame, blocks: Sequence[str]) -> list[str]:
         if np.isnan(row["p"]):
             told.append(f"{name} {row['note'].replace(NOT_RUN, 'not tested, ')}")
         else:
-            told.append(f"{name} F({row['df']:.0f}, {row['df_2']:.0f}) = {row['statistic']:.2f}, "
+            told.append(f"{name} F({row['df']:.0f}, {row['df_2']:.1f}) = {row['statistic']:.2f}, "
                         f"{format_p(row['p'])}")  # fmt: skip
     return [
         f"Means of blocks of time ({', '.join(blocks)}) were compared by generalised estimating equations "
-        "(Gaussian, working independence, animals as clusters, bias-reduced covariance of Mancl and "
-        f"DeRouen; F with as many error degrees of freedom as animals allow): {'; '.join(told)}."
+        "(Gaussian, working independence, animals as clusters, bias-corrected covariance of Kauermann and "
+        f"Carroll; F with the error degrees of freedom of Krishnamoorthy and Yu): {'; '.join(told)}."
     ]
 
 
@@ -86,9 +86,9 @@ def _tell_minutes(table: pd.DataFrame, alpha: float, paired: bool) -> list[str]:
     how = "signs of whole animals' differences flipped" if paired else "whole animals exchanged"
     told = []
     for row in _ran(rows).to_dict("records"):
-        which, arrangements = row["note"].split("; ")
+        which, arrangements, *caution = row["note"].split("; ")
         told.append(f"{row['comparison']} ({arrangements}): {which} (smallest corrected "
-                    f"{format_p(row['p_corrected'])})")  # fmt: skip
+                    f"{format_p(row['p_corrected'])}{''.join(f'; {text}' for text in caution)})")  # fmt: skip
     correction = _ran(rows)["correction"].iloc[0]
     return [
         f"Every minute was tested by permutation ({how}, two-sided, {correction}; corrected P < {alpha:g}; a "
@@ -103,7 +103,8 @@ def _tell_clusters(table: pd.DataFrame) -> list[str]:
     told = []
     for row in rows.to_dict("records"):
         p = row["p"] if np.isnan(row["p_corrected"]) else row["p_corrected"]
-        told.append(f"{row['comparison']}, {format_p(p)}")
+        caution = "".join(f" ({text})" for text in row["note"].split("; ")[2:])
+        told.append(f"{row['comparison']}, {format_p(p)}{caution}")
     return [
         "A cluster permutation test of the whole curves (adjacent minutes with |t| beyond its two-sided 5 % "
         f"point) can say that whole curves differ, not when: {'; '.join(told)}."

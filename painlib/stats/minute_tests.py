@@ -19,7 +19,10 @@ from painlib.stats.wording import CLUSTER, MAX_T, NOT_RUN, OURS, join_minutes
 MINUTE_COLUMNS = ["assay", "comparison", "minute", "n_1", "mean_1", "n_2", "mean_2", "difference", "t", "p"]
 MINUTE_COLUMNS += ["p_corrected", "significant", "note"]
 CLUSTER_SAYS = "says only that the curves differ, not in which minutes"
-_UNTESTED = "not tested: fewer than half of the animals have a value, or all of them agree"
+UNLIKE_SPREAD = 2.0  # ratio of SDs from which a result carries a caution; ours
+_UNTESTED = (
+    "not tested: fewer than half of the animals, or fewer than two of a group, have a value; or all agree"
+)
 
 
 def compare_minutes(
@@ -34,7 +37,25 @@ def compare_minutes(
     n_comparisons = len(curves.groups) - 1
     found = _permute(curves, group, control, paired, seed, permutations)
     table = _list_minutes(curves, group, control, found, alpha, n_comparisons)
-    return table, _sum_up(table, found, alpha, n_comparisons, paired)
+    rows = _sum_up(table, found, alpha, n_comparisons, paired)
+    caution = "" if paired else _compare_spread(curves, group, control)
+    return table, [{**row, "note": f"{row['note']}{caution}"} if "p" in row else row for row in rows]
+
+
+def _compare_spread(curves: Curves, group: str, control: str) -> str:
+    """A caution where the animals of one group differ much more among themselves than those of the other."""
+    spreads = {}
+    for name in (group, control):
+        values = curves.values[name]
+        seen = np.isfinite(values).sum(axis=0) > 1
+        spreads[name] = float(np.sqrt(np.nanvar(values[:, seen], axis=0, ddof=1).mean())) if seen.any() else 0
+    wide, narrow = sorted(spreads, key=lambda name: -spreads[name])
+    if spreads[wide] < UNLIKE_SPREAD * spreads[narrow] or not spreads[wide]:
+        return ""
+    return (
+        f"; animals of {wide} differ more among themselves (SD {spreads[wide]:.2f}) than those of {narrow} "
+        f"({spreads[narrow]:.2f}), which this test finds too, with equal means"
+    )
 
 
 def _permute(
