@@ -16,6 +16,7 @@ from painlib.faults import PainlibError
 ROUNDING_SHARE = 0.05
 # Frame times are sums of fractions: what lies this little before a full minute, s, belongs to the next one.
 CLOCK_TOLERANCE_S = 1e-6
+UNEQUAL = 0.1  # difference of the shares left out of both classes from which it is said; ours
 NEVER_ABSTAIN = 0.5  # of two classes the likelier one is never less likely than this
 # Two sums of probabilities closer than this differ by rounding only.
 TIE = 1e-12
@@ -125,6 +126,27 @@ def fuse_recording(
     fused.insert(0, "subject", recording.subject)
     fused.insert(0, "recording", recording.name)
     return fused.assign(trained_on=trained_on, inside="")
+
+
+def note_abstention(timepoints: pd.DataFrame) -> str:
+    """What leaving out faces and calls did to the pain probability, in words; "" where nothing was left out.
+
+    `timepoints`: the table, of all recordings. A time point that is not judged is counted under the class
+    that its own probabilities favour; where all its faces were too poor it has none.
+    """
+    seen = timepoints[timepoints["p_pain"].notna() & (timepoints["call"] != SKIPPED)]
+    made = (seen["call"] != NOT_JUDGED).to_numpy()
+    if made.all() or not made.any():
+        return "" if made.all() else "No call was sure enough: nothing is judged"
+    pain = (seen["p_pain"] - seen["p_no_pain"] > TIE).to_numpy()
+    lost_pain, lost_other = (float((~made[own]).mean()) if own.any() else 0.0 for own in (pain, ~pain))
+    told = (
+        f"Calls left out as unsure: {lost_pain:.0%} of pain, {lost_other:.0%} of no pain; pain / (pain + no "
+        f"pain) is {pain[made].mean():.2f}, with all calls {pain.mean():.2f}"
+    )
+    if abs(lost_pain - lost_other) < UNEQUAL:
+        return told
+    return f"{told}: moved by what was left out, not by the animals"
 
 
 def find_minutes(time_s: np.ndarray, time_zero_s: float) -> np.ndarray:

@@ -13,6 +13,7 @@ from painlib.fusion import (
     fuse_recording,
     fuse_timepoints,
     minute_probability,
+    note_abstention,
     pair_cameras,
     summarise_minutes,
     window_means,
@@ -303,6 +304,21 @@ def test_faces_too_poor_and_calls_too_unsure_are_not_judged_and_counted_apart_fr
     # At 0.5 every call is made, whatever its calibrated probability.
     always = fuse_recording(build_recording(), frames, filmed, trained_on=False)
     assert always["call"].tolist() == ["pain", "not judged", "pain", "no pain", "skipped"]
+
+
+def test_what_leaving_calls_out_did_to_the_pain_probability_is_said():
+    # Six no pain of which four are unsure, four pain of which one is; a face too poor, none at all.
+    calls = ["no pain"] * 2 + ["not judged"] * 4 + ["pain"] * 3 + ["not judged"] * 2 + ["skipped"]
+    p_pain = [0.2] * 6 + [0.9] * 4 + [NAN, NAN]
+    timepoints = pd.DataFrame({"call": calls, "p_pain": p_pain, "p_no_pain": [1 - p for p in p_pain]})
+    assert note_abstention(timepoints) == (
+        "Calls left out as unsure: 25% of pain, 67% of no pain; pain / (pain + no pain) is 0.60, with all "
+        "calls 0.40: moved by what was left out, not by the animals"
+    )
+    alike = timepoints.assign(call=[*["no pain"] * 4, *["not judged"] * 2, *["pain"] * 3, *calls[9:]])
+    assert "moved" not in note_abstention(alike)
+    assert note_abstention(timepoints[timepoints["call"] != "not judged"]) == ""
+    assert "nothing is judged" in note_abstention(timepoints.assign(call="not judged"))
 
 
 def test_faces_of_frames_that_were_not_filmed_are_refused():

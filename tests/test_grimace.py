@@ -471,6 +471,7 @@ def test_the_repeated_measures_correlation_is_that_of_bland_and_altman():
     assert (row["dof"], row["n_subjects"]) == (38, 8)
     assert row["p"] == pytest.approx(0.000847, abs=5e-6)
     assert (row["ci_low"], row["ci_high"]) == (-0.71, -0.23)
+    assert "as if its faces were independent" in row["note"]
     assert row["ci_low_animals"] < row["r"] < row["ci_high_animals"]
 
 

@@ -493,6 +493,11 @@ def test_groups_are_compared_by_animal_as_scipy_does_it():
     row = result.tests["treated"].table.iloc[0]
     assert (row["statistic"], row["p"]) == pytest.approx((expected.statistic, expected.pvalue))
     assert row["mean_1"] == pytest.approx(2 * np.mean(x))
+    assert not result.tests["treated"].table["measure"].str.contains("mean minute").any()
+    lacking = minutes.assign(distance_cm=minutes["distance_cm"].mask(minutes.index == 1))  # v0, minute 0
+    filled = compare_locomotion(lacking, make_params(window_end_min=2.0)).tests
+    assert "(m; minutes without a value count as the animal's mean minute)" in filled["treated"].sentence
+    assert "mean minute" not in filled["habituation"].sentence
     before = scipy_stats.ttest_ind([5.5, 6.5, 7.5, 8.5], [5, 6, 7, 8])
     assert result.tests["habituation"].table["p"].iloc[0] == pytest.approx(before.pvalue)
     curve = result.curves[(result.curves["group"] == "1 % AC") & (result.curves["minute"] == 0)].iloc[0]

@@ -707,5 +707,15 @@ def test_animals_outside_what_the_model_knows_are_named_with_their_number():
     assert stats.note_outside([minutes]) == ""
     names = sorted(minutes["subject"].unique())
     minutes.loc[minutes["subject"] == names[1], "inside"] = "outside"
+    strange = minutes.assign(inside=minutes["inside"].where(minutes["subject"] != names[0], "cannot be told"))
+    tested = run(strange, ["vehicle", "AC"], "vehicle").post
+    cautions = (
+        f"outside what the model knows, not to be believed: 1 of 4 animals ({names[1]})",
+        f"whether the model knows them cannot be told: 1 of 4 animals ({names[0]})",
+    )
+    for caution in cautions:
+        assert tested.table["note"].str.contains(caution, regex=False).all()
+    assert "not to be believed" in tested.sentence
+    assert "Outside what the model knows" in tested.sentence
     told = stats.note_outside([minutes, minutes])
     assert told == f"Outside what the model knows, not to be believed: 1 of 4 animals ({names[1]})"

@@ -84,6 +84,9 @@ def check_labels(disputed: pd.DataFrame, limits: ConfoundLimits = LIMITS) -> Ans
     if n < FEWEST_ANIMALS:
         why = f"it takes {FEWEST_ANIMALS} animals to say that one is unlike the others, got {n}."
         return refuse(NAME, SHARE, limits.disputed_share, f"Labels cannot be tested: {why}", n=n)
+    if aucs.isna().all():
+        why = "no animal has recordings of both labels, so none can be judged the wrong way round."
+        return refuse(NAME, SHARE, limits.disputed_share, f"Labels cannot be tested: {why}", n=n)
     if not aucs.median() >= LEAST_MEDIAN_AUC:
         why = (
             f"the classifier does not read the animals well enough to say who is mislabelled (median AUC "

@@ -87,9 +87,10 @@ def answer_auc(name: str, trials: Trials, limit: float, tell: Callable[[State, s
         return refuse(name, AUC, limit, f"{tell('cannot be tested', '')} {say_too_few(n)}", number, n)
     low, high = find_band(trials.aucs)
     verdict: State = "raised" if number > high and number >= limit else "not raised"
-    return Answer(
-        name, AUC, number, low, high, limit, n, verdict, tell(verdict, say_auc(number, low, high, n))
-    )
+    why = tell(verdict, say_auc(number, low, high, n))
+    if verdict == "not raised" and number > high:
+        why += f" That is more than chance, and less than the {limit:.2f} from which it is raised (ours)."
+    return Answer(name, AUC, number, low, high, limit, n, verdict, why)
 
 
 def say_auc(number: float, low: float, high: float, n: int) -> str:

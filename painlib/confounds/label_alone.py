@@ -118,7 +118,7 @@ def _check(
         if verdict == "raised":
             return f"{what} alone tells pain from no-pain recordings {told}. {remedy}"
         if verdict == "not raised":
-            return f"{what} alone does not tell pain from no-pain recordings {told}."
+            return f"{what} alone is not called able to tell pain from no-pain recordings {told}."
         return f"Whether {what[0].lower()}{what[1:]} alone tells the label cannot be tested:"
 
     trials = judge_features(features, faces, seed, n_components)

@@ -121,7 +121,7 @@ def check_time(
         "Early and late are told apart in animals without pain, by the same features {told}. Something "
         "changes with time, and pain recordings come later: the classifier may read time. Film untreated "
         "animals as long, and train on them as no pain.",
-        "Early and late are not told apart in animals without pain, by the same features {told}.",
+        "Early and late are not called apart in animals without pain, by the same features {told}.",
     )
     return _answer("time, features", trials, limits, texts)
 
@@ -141,7 +141,7 @@ def check_time_score(
     texts = (
         "The probability of pain is higher late than early in animals without pain {told}. Part of what it "
         "says after treatment may be time." + note,
-        "The probability of pain does not rise with time in animals without pain {told}." + note,
+        "The probability of pain is not called higher late than early in animals without pain {told}." + note,
     )
     trials = judge_score(p_pain[used], arm_faces[used], seed)
     return _answer("time, score", trials, limits, texts)

@@ -24,6 +24,10 @@ CORRELATION_COLUMNS = (
 )
 ROC_COLUMNS = ("cut", "n_at_or_above", "n_below", "auc", "auc_low", "auc_high", "n_subjects")
 FEWEST_ANIMALS = 3  # of pingouin's rm_corr
+FACES_COUNT = (
+    "p and ci_low to ci_high take an animal, but for its mean, as if its faces were independent; "
+    "ci_low_animals to ci_high_animals do not"
+)
 
 
 @dataclass(frozen=True)
@@ -156,7 +160,8 @@ def _correlate_within(level: str, points: pd.DataFrame, n_faces: int) -> dict[st
         data=points[["p_pain", "total", "subject"]], x="p_pain", y="total", subject="subject"
     ).iloc[0]
     low, high = find_interval(sum_by_animal(moments(x, y), animals), _correlate_centred)
-    drawn = {"ci_low_animals": low, "ci_high_animals": high, "note": say_few(animals)}
+    note = "; ".join(text for text in (FACES_COUNT, say_few(animals)) if text)
+    drawn = {"ci_low_animals": low, "ci_high_animals": high, "note": note}
     interval = {"ci_low": float(found["CI95"][0]), "ci_high": float(found["CI95"][1])}
     return {
         **facts,

@@ -19,6 +19,7 @@ from painlib.stats.groups import no_test
 from painlib.tables import write_csv
 
 CM_PER_M = 100.0
+FILLED = "minutes without a value count as the animal's mean minute"
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,9 @@ def compare_locomotion(minutes: pd.DataFrame, params: LocomotionParams) -> Locom
     habituation = f"moving distance (m) over the {before:g} min before treatment"
 
     def compare(values: pd.DataFrame, column: str, measure: str) -> GroupTest:
+        used = values[values["treatment"].isin(params.groups) & values["total_m"].notna()]
+        if column == "total_m" and used["n_minutes_absent"].any():
+            measure = measure.replace("(m)", f"(m; {FILLED})", 1)
         return compare_groups(
             values, params.groups, params.control, column=column, measure=measure, **settings
         )

@@ -86,6 +86,24 @@ def note_outside(tables: Sequence[pd.DataFrame]) -> str:
     return f"Outside what the model knows, not to be believed: {len(names)} of {n} animals ({some})"
 
 
+def note_known(animals: pd.DataFrame, values: pd.DataFrame) -> str:
+    """Which of the animals that are tested the model does not know, or may not, in words, or ""."""
+    if "inside" not in values:
+        return ""
+    own = values[values["subject"].isin(set(animals["subject"]))]
+    n = animals["subject"].nunique()
+    told = []
+    for state, words in (
+        ("outside", "outside what the model knows, not to be believed"),
+        ("cannot be told", "whether the model knows them cannot be told"),
+    ):
+        names = sorted(set(own.loc[own["inside"] == state, "subject"].astype(str)))
+        if names:
+            who = "all" if len(names) == n else ", ".join(names)
+            told.append(f"{words}: {len(names)} of {n} animals ({who})")
+    return "; ".join(told)
+
+
 def note_minutes(values: pd.DataFrame, groups: Sequence[str], column: str = "mean_of_minutes") -> str:
     """What the animals that are tested lack of the window, in words, or "": minutes not filmed or without a
     value weigh on nothing else, so they are said beside every number."""

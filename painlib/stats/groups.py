@@ -18,7 +18,13 @@ from scipy import stats
 
 from painlib.stats import comparisons
 from painlib.stats.comparisons import Row, Samples, varies
-from painlib.stats.designs import EXCLUDED_COLUMNS, check_groups, note_minutes, select_animals
+from painlib.stats.designs import (
+    EXCLUDED_COLUMNS,
+    check_groups,
+    note_known,
+    note_minutes,
+    select_animals,
+)
 from painlib.stats.wording import NOT_RUN, PAIRED_ONLY, write_sentence
 
 _NAMES = ["assay", "measure", "role", "test", "comparison"]
@@ -85,14 +91,14 @@ def compare_groups(
         warnings.filterwarnings("ignore", "Precision loss occurred", RuntimeWarning)
         rows = _run_tests(samples, pairs, control, alpha, seed, bootstrap)
         assumptions = _check_assumptions(samples, pairs)
-    lacking = note_minutes(values, groups, column)
-    note = "; ".join(filter(None, (_note_on_animals(animals), lacking)))
+    cautions = [text for text in (note_minutes(values, groups, column), note_known(animals, values)) if text]
+    note = "; ".join(filter(None, (_note_on_animals(animals), *cautions)))
     table = _finish_table(rows, measure, assay, note)
     alone = [_find_unpaired(animals, group, control) for group in pairs]
     frames = [frame for frame in (excluded, *alone) if len(frame)]
     excluded = pd.concat(frames, ignore_index=True) if frames else excluded
     sentence = write_sentence(table, animals, excluded, groups, control, measure, alpha)
-    sentence += f" {lacking[0].upper()}{lacking[1:]}." if lacking else ""
+    sentence += "".join(f" {text[0].upper()}{text[1:]}." for text in cautions)
     return GroupTest(table, assumptions, sentence, excluded, animals)
 
 
