@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 _SECRET = re.compile(
     r"(?<=://)[^/@\s]+@"  # who, and with what password
-    r"|(?<=[?&])(?P<name>x-(?:amz|goog)-[^=&\s]*|[^=&\s]*(?:signature|token|secret|password|credential)[^=&\s]*|sig)"
+    r"|(?<=[?&])(?P<name>x-(?:amz|goog)-[^=&\s]*|[^=&\s]*(?:signature|token|secret|password|credential|api-?_?key|auth)[^=&\s]*|sig|key)"
     r"=[^&\s'\")]+",
     re.IGNORECASE,
 )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pandas as pd
 from painlib.attribution import are_maps_current, judge_with_maps, write_maps
 from painlib.calibration import check_abstention, choose_limits, gate_faces, measure_quality
 from painlib.cohort import Recording
+from painlib.face_judge import JudgedBy, open_judge
 from painlib.faces.crop_results import iter_poses, read_crop_facts
 from painlib.faces.store import FaceStore, load_network_inputs
 from painlib.faults import PainlibError
@@ -21,13 +23,13 @@ from painlib.model import PainNet, load_model
 from painlib.model_card import ModelCard
 from painlib.params import PredictParams
 from painlib.prediction import check_labels, mark_trained, tabulate_frames
-from painlib.progress import report_progress, track
+from painlib.progress import redirect_progress, report_progress, track
 from painlib.regions import load_landmarks
-from painlib.tables import read_fingerprint, read_table, write_table
+from painlib.tables import read_fingerprint, read_table, write_table, write_whole
 from painlib.work_places import Place, choose_place
 from painlib.workers import run_tasks, say_done
 
-FORMAT = 2  # raised when the same faces and model would give another table, or other maps
+FORMAT = 3  # raised when the same faces and model would give another table, or other maps
 
 
 def judge_recordings(
@@ -68,7 +70,8 @@ class _Part:
         self.limits = choose_limits(
             card.quality_limits, params.min_sharpness, params.min_size, params.max_turn
         )
-        made_from = (FORMAT, card.weights_sha256, self.store.mark_rows(range(len(self.store))))
+        faces = self.store.mark_rows(range(len(self.store)))
+        made_from = (FORMAT, card.weights_sha256, params.precision, faces)
         beside = (self.limits.model_dump(), card.calibration and card.calibration.model_dump())
         self.path = params.workdir / "predictions" / "recordings" / f"{recording.name}.parquet"
         self.mark, self.maps_mark = (
@@ -76,9 +79,14 @@ class _Part:
             fingerprint("maps", *made_from),
         )
 
+    @property
+    def report(self) -> Path:
+        """What judged it (`JudgedBy`)."""
+        return self.path.with_suffix(".judge.json")
+
     def is_current(self) -> bool:
         """Whether table and maps are there, made from the same faces by the same model."""
-        there = read_fingerprint(self.path) == self.mark
+        there = read_fingerprint(self.path) == self.mark and self.report.is_file()
         return there and are_maps_current(self.params.workdir, self.recording.name, self.maps_mark)
 
 
@@ -113,8 +121,12 @@ def _work(task: _Task) -> None:
     """In a worker: a recording's table and maps go to disk."""
     net, card = _load_once(task.model, task.weights_sha256, task.device)
     part = _Part(task.recording, card, task.params)
-    _judge_recording(part, net, task.device)
-    say_done(len(part.store))
+
+    def hear(description: str, done: int, total: int | None) -> None:
+        say_done(min(done * task.params.batch, len(part.store)))
+
+    with redirect_progress(hear):
+        _judge_recording(part, net, task.device)
 
 
 @lru_cache(maxsize=1)
@@ -132,16 +144,36 @@ def _judge_recording(part: _Part, net: PainNet, device: str) -> None:
     store, params, recording, card = part.store, part.params, part.recording, part.card
     cache = part.path.with_suffix(".npy")
     inputs = load_network_inputs(store, range(len(store)), card.architecture.input_px, cache)
-    judged = judge_with_maps(net, inputs, params.batch, device)
+    judged = judge_with_maps(net, inputs, params.batch, device, params.precision)
     threshold = read_crop_facts(params.workdir)["likelihood_threshold"]
     landmarks = load_landmarks(store.index, params.workdir, threshold)
     quality = measure_quality(inputs, store.index, landmarks)
     left_out = gate_faces(quality, part.limits)
     frames = tabulate_frames(card, store.index, judged.probabilities, quality, left_out)
     write_maps(params.workdir, recording.name, store.index, judged.maps, judged.peaks, part.maps_mark)
+    facts = asdict(open_judge(net, device, params.precision).facts) if len(inputs) else None
+    with write_whole(part.report) as temporary:
+        temporary.write_text(json.dumps(facts), encoding="utf-8")
     write_table(frames, part.path, "frames", part.mark)
     for leftover in (cache, cache.with_suffix(".json")):
         leftover.unlink(missing_ok=True)
+
+
+def tell_judges(recordings: Sequence[Recording], workdir: Path) -> list[str]:
+    """What judged the faces of these recordings, wherever it ran: a line for each way, with the largest
+    differences from the plain one that any process found on its first faces."""
+    ways: dict[tuple[str, ...], list[JudgedBy]] = {}
+    for recording in recordings:
+        path = workdir / "predictions" / "recordings" / f"{recording.name}.judge.json"
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        if facts:
+            one = JudgedBy(**facts)
+            ways.setdefault((one.engine, one.precision, one.device, one.fallback), []).append(one)
+    worst = ("n_checked", "largest", "mean", "n_changed")
+    return [
+        replace(found[0], **{name: max(getattr(one, name) for one in found) for name in worst}).explain()
+        for _, found in sorted(ways.items())
+    ]
 
 
 def summarise_recordings(

@@ -13,18 +13,9 @@ from pathlib import Path
 import painlib
 
 LIBRARIES = (
-    *(
-        "numpy",
-        "pandas",
-        "scipy",
-        "pyarrow",
-        "av",
-        "opencv-python-headless",
-        "torch",
-        "deeplabcut",
-        "movement",
-    ),
-    *("scikit-learn", "pingouin", "matplotlib", "seaborn"),
+    *("numpy", "pandas", "scipy", "pyarrow", "av", "opencv-python-headless"),
+    *("torch", "openvino", "accelerate", "deeplabcut", "movement"),
+    *("scikit-learn", "pingouin", "statsmodels", "umap-learn", "matplotlib", "seaborn"),
 )
 
 

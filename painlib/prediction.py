@@ -9,8 +9,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from painlib.face_judge import CHECKED, FaceJudge, JudgedBy, open_judge
-from painlib.faces.store import FaceStore, decode_face
+from painlib.face_judge import open_judge
 from painlib.faults import PainlibError
 from painlib.model import LABELS, ModelCard, PainNet, choose_device
 from painlib.progress import track
@@ -38,21 +37,6 @@ def predict_faces(
     for place, faces in iter_batches(net, inputs, batch, device, rows=rows, description=description):
         probabilities[place] = judge.probabilities(faces)
     return probabilities
-
-
-def check_judging(
-    net: PainNet, store: FaceStore, device: str = "auto", precision: str = "float32", n_faces: int = CHECKED
-) -> JudgedBy:
-    """What judges the faces of a store here, and how far it is from plain torch in float32 on `n_faces` of
-    them, taken evenly over all."""
-    if not len(store):
-        return JudgedBy("torch", "float32", device, 0, 0.0, 0.0, 0, "there was no face to judge")
-    rows = np.linspace(0, len(store) - 1, min(n_faces, len(store))).astype(np.int64)
-    px = net.architecture.input_px
-    faces = [decode_face(jpeg, px) for jpeg in store.read_jpegs(rows)]
-    judge = FaceJudge(net, device, precision)
-    judge.probabilities(torch.from_numpy(np.stack(faces)).permute(0, 3, 1, 2))
-    return judge.facts
 
 
 def iter_batches(

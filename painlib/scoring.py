@@ -1,7 +1,8 @@
 """Any image or video, judged by a model folder alone: a row an image, a row a second of video.
 
 One camera is judged as it is: two cameras are fused by stage 03_predict only. What is done to a face (rules,
-square, JPEG, size, network) is the same as there, so the same video gives the same numbers.
+square, JPEG, size, network) is the same as there, so the same video gives the same numbers as a run whose
+pose and judgements are in float32 on whole frames, with the limits of quality that the model's card has.
 """
 
 from __future__ import annotations

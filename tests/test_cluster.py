@@ -285,11 +285,12 @@ def test_two_workers_judge_as_one_does_to_the_last_byte(tmp_path):
         params = PredictParams.model_construct(
             workdir=workdir, cohort=Path("c.csv"), seed=1, model=None, batch=4, min_coverage=0.0,
             abstain_below=0.5, min_sharpness=None, min_size=None, max_turn=None, device="cpu",
+            precision="float32",
             workers=workers,
         )  # fmt: skip
         frames = judge_recordings([describe(name) for name in FACES], net, card, params)
         assert frames["recording"].tolist() == ["m2_post"] * 7 + ["m1_pre"] * 5
-        kept = [*(workdir / "predictions" / "recordings").iterdir(), *(workdir / "maps").iterdir()]
+        kept = [*(workdir / "predictions" / "recordings").glob("*.parquet"), *(workdir / "maps").iterdir()]
         written[workers] = {f"{path.parent.name}/{path.name}": path.read_bytes() for path in kept}
     assert len(written[1]) == 6
     assert written[1] == written[2]

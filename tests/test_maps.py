@@ -15,7 +15,7 @@ from painlib.attribution import MapStore, compute_gradcam, normalise_maps, upsam
 from painlib.cohort import CameraVideo, Recording
 from painlib.faces.store import CameraFiles, FaceStore, load_network_inputs
 from painlib.faults import PainlibError
-from painlib.judging import judge_recordings
+from painlib.judging import judge_recordings, tell_judges
 from painlib.model import PainNet, load_model, save_model
 from painlib.model_card import LABELS, Calibration, CardMetrics, CropFacts, ModelCard, TrainingAnimal
 from painlib.params import PredictParams
@@ -81,11 +81,11 @@ class Lab:
         self.workdir = workdir
         self.net, self.card = load_model(workdir / "model", "cpu")
 
-    def judge(self, names=tuple(FACES), abstain_below=0.5) -> tuple[pd.DataFrame, int]:
+    def judge(self, names=tuple(FACES), **changes) -> tuple[pd.DataFrame, int]:
         """The table `frames`, and the number of recordings that were swept over."""
         settings = dict(cohort="c.csv", seed=1, model=None, batch=4, min_coverage=0.0, device="cpu")
-        settings |= dict(min_sharpness=None, min_size=None, max_turn=None, workers=1)
-        settings |= dict(abstain_below=abstain_below)
+        settings |= dict(min_sharpness=None, min_size=None, max_turn=None, workers=1, precision="float32")
+        settings |= dict(abstain_below=0.5) | changes
         params = PredictParams.model_construct(workdir=self.workdir, **settings)
         with (
             patch.object(judging, "judge_with_maps", wraps=judging.judge_with_maps) as sweep,
@@ -181,9 +181,23 @@ def test_finished_recordings_are_not_judged_again(lab):
     assert sorted(path.name for path in before) == [
         f"{name}.{kind}" for name in sorted(FACES) for kind in ("npy", "parquet")
     ]
-    assert [path.suffix for path in (lab.workdir / "predictions" / "recordings").iterdir()] == [
-        ".parquet"
-    ] * 2
+    kept = (lab.workdir / "predictions" / "recordings").iterdir()
+    kinds = (".judge.json", ".parquet")
+    assert sorted(path.name for path in kept) == [f"{name}{kind}" for name in sorted(FACES) for kind in kinds]
+
+
+def test_what_judged_is_told_from_what_ran_and_another_precision_judges_again(lab):
+    told = tell_judges([describe(name) for name in FACES], lab.workdir)
+    assert len(told) == 1
+    assert told[0].startswith("openvino, float32, on cpu; 4 faces also judged by plain torch")
+    frames, swept = lab.judge(precision="bfloat16")
+    assert swept == 2
+    assert len(frames) == 12
+    path = lab.workdir / "predictions" / "recordings" / "m1_pre.judge.json"
+    path.write_text(path.read_text().replace('"fallback": ""', '"fallback": "it differed"'))
+    told = tell_judges([describe(name) for name in FACES], lab.workdir)
+    assert len(told) == 2
+    assert "the faster way was not taken: it differed" in told[1]
 
 
 def shorten(path: Path) -> None:

@@ -83,6 +83,7 @@ abstain_below: float = 0.5  # never
 min_sharpness: Optional[float] = None  # as found
 min_size: Optional[float] = None  # as found
 max_turn: Optional[float] = None  # as found
+precision: str = "float32"  # of the network
 device: str = "auto"  # auto, cpu, cuda, mps
 workers: int = 2  # recordings at once
 """

@@ -50,6 +50,7 @@ class Project:
             "min_sharpness": None,
             "min_size": None,
             "max_turn": None,
+            "precision": "float32",
             "workers": 1,
         }
         return PredictParams(cohort=self.cohort, workdir=self.workdir, **{**values, **changes})

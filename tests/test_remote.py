@@ -384,6 +384,7 @@ def test_messages_hold_no_secrets():
         "no s3://b/a.mp4, sftp://anna:cheese@nas/a.mp4, https://h/a.mp4?x=1&X-Amz-Signature=ab12&y=2"
     )
     assert text == "no s3://b/a.mp4, sftp://nas/a.mp4, https://h/a.mp4?x=1&X-Amz-Signature=...&y=2"
+    assert hide_secrets("https://h/a.mp4?api_key=ab12&key=cd34") == "https://h/a.mp4?api_key=...&key=..."
     assert str(PainlibError("from https://anna:cheese@h/a.mp4: x@y")) == "from https://h/a.mp4: x@y"
     assert check_url("sftp://anna@nas/a.mp4") == ""
 

@@ -7,6 +7,7 @@ What ran, and how far it was from plain float32, stands beside the pose table, a
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,11 +55,14 @@ class NetworkReader:
         self._plain = instead_of is not None
         self._follower = WindowFollower(self._ask) if params.pose_follow else None
         self._n_first = self._n_nose = 0
+        self._engines: dict[tuple[str, str, str], None] = {}  # of this video: name, precision, fallback
+        self._decoders: Counter[str] = Counter()
         nothing = {"fallback": "", "frames_checked": 0, "largest_px": 0.0, "largest_likelihood": 0.0}
         self._report: dict[str, Any] = instead_of or nothing
 
     def __call__(self, batch: list[Frame]) -> np.ndarray:
         """(n_frames, 3, 3) x, y in px of the original video, likelihood."""
+        self._decoders.update(frame.decoder for frame in batch)
         images = shrink_frames(batch, self._params)
         if self._follower is None:
             found = np.array(self._ask(images), np.float64)
@@ -70,14 +74,14 @@ class NetworkReader:
 
     def report(self) -> dict[str, Any]:
         """What ran and how it was checked: plain values."""
-        engines = [] if self._plain else self._network.list_engines()
-        names = {f"{engine.name} {engine.precision}" for engine in engines}
-        reasons = {self._report["fallback"], *(engine.fallback for engine in engines)}
+        names = {f"{name} {precision}" for name, precision, _ in self._engines}
+        reasons = {self._report["fallback"], *(fallback for *_, fallback in self._engines)}
         return {
             **self._report,
             "asked": self._params.pose_precision,
-            "precision": "float32" if self._plain else self._precision,
+            "precision": "/".join(sorted({one for _, one, _ in self._engines})) or "float32",
             "engines": sorted(names) or ["torch float32"],
+            "decoders": dict(self._decoders),
             "fallback": "; ".join(sorted(reasons - {""})),
             "window": dict(self._follower.counts) if self._follower else None,
         }
@@ -85,7 +89,10 @@ class NetworkReader:
     def _ask(self, images: Sequence[np.ndarray]) -> np.ndarray:
         if self._plain:
             return self._network.predict_plainly(images)
-        return self._network.predict(images, self._precision)
+        found = self._network.predict(images, self._precision)
+        for engine in self._network.list_engines()[-1:]:
+            self._engines[engine.name, engine.precision, engine.fallback] = None
+        return found
 
     def _check(self, images: list[np.ndarray], found: np.ndarray) -> None:
         """Look at the first frames, and the first with a nose, plainly."""
@@ -136,9 +143,9 @@ def write_report(files: CameraFiles, report: dict[str, Any]) -> None:
 def read_reports(recordings: Sequence[Recording], workdir: str | Path) -> pd.DataFrame:
     """The reports on the pose tables of these recordings, a row a camera; none of tracker files.
 
-    Columns: recording, camera, precision, engines, frames_checked, largest_px (of the shrunk frame),
-    largest_likelihood, fallback (why the faster way was not taken, or ""), and with a window in_window and
-    looked_again (shares of the frames).
+    Columns: recording, camera, precision, engines, decoders (of how many frames), frames_checked, largest_px
+    (of the shrunk frame), largest_likelihood, fallback (why the faster way was not taken, or ""), and with a
+    window in_window and looked_again (shares of the frames).
     """
     import pandas as pd
 
@@ -149,7 +156,7 @@ def read_reports(recordings: Sequence[Recording], workdir: str | Path) -> pd.Dat
             if path.is_file():
                 report = json.loads(path.read_text(encoding="utf-8"))
                 rows.append(_as_row(report, video.recording, video.camera))
-    columns = ["recording", "camera", "precision", "engines", "frames_checked", "largest_px"]
+    columns = ["recording", "camera", "precision", "engines", "decoders", "frames_checked", "largest_px"]
     columns += ["largest_likelihood", "fallback", "in_window", "looked_again"]
     return pd.DataFrame(rows, columns=columns)
 
@@ -161,6 +168,7 @@ def summarise_reports(reports: pd.DataFrame) -> dict[str, Any]:
     fell = reports[reports["fallback"] != ""]
     return {
         "pose_engines": sorted(set(reports["engines"])),
+        "decoders": sorted({name.split(":")[0] for told in reports["decoders"] for name in told.split(", ")}),
         "pose_frames_checked": int(reports["frames_checked"].sum()),
         "pose_largest_difference_px": float(reports["largest_px"].max()),
         "pose_largest_difference_likelihood": float(reports["largest_likelihood"].max()),
@@ -171,10 +179,12 @@ def summarise_reports(reports: pd.DataFrame) -> dict[str, Any]:
 def _as_row(report: dict[str, Any], recording: str, camera: str) -> dict[str, Any]:
     window = report["window"] or {}
     frames = max(window.get("frames", 0), 1)
+    decoders = sorted(report.get("decoders", {}).items())
     shares = {name: window[name] / frames if window else np.nan for name in ("in_window", "looked_again")}
     return {
         **report,
         "recording": recording,
         "camera": camera,
         "engines": ", ".join(report["engines"]),
+        "decoders": ", ".join(f"{name}: {n} frames" for name, n in decoders),
     } | shares

@@ -75,6 +75,9 @@ class PredictParams(StageParams):
     max_turn: float | None = Field(
         ge=0, le=1, description="a face turned further, 0 to 1, is not judged; null: as found"
     )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        description="what the network computes in; auto: half where the device has it (ours)"
+    )
     device: Device = Field(description="where to compute", json_schema_extra=HOW)
     workers: int = Field(
         ge=1, le=256, description="recordings judged at once, on a CPU", json_schema_extra=HOW

@@ -92,7 +92,8 @@ class PoseNetwork:
         return self._pick_points(self._fast.find_plainly(images))
 
     def list_engines(self) -> list[Engine]:
-        """The engines that `predict` has used lately, one for each size of image and precision."""
+        """The engines that `predict` has used lately, one for each size of image and precision; the latest
+        stands last."""
         return list(self._fast.engines.values())
 
     def _pick_points(self, poses: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from painlib.faults import PainlibError
+from painlib.faults import PainlibError, hide_secrets
 from painlib.pose.files import load_pose_network
 from painlib.pose.labels import COORDINATES, KEYPOINTS, find_labelled_points, read_image
 from painlib.pose.network import PoseNetwork, choose_device, fit_size, quiet_deeplabcut
@@ -110,7 +110,7 @@ def evaluate_pose(
             pd.DataFrame(
                 {
                     "image": row["image"],
-                    "video": row["video"],
+                    "video": hide_secrets(str(row["video"])),
                     "frame": row["frame"],
                     "subject": row["subject"],
                     "set": "test" if held_out[position] else "train",

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 CLUSTER_VARIABLE = "PAINLIB_CLUSTER"
 SECONDS_TO_CONNECT = 30
+SECONDS_TO_START = 120
 SECONDS_KEPT = 60.0  # workers of this machine wait so long for the next tasks before they end
 SETTINGS: dict[str, Any] = {
     # A task that its worker died of is found by `run_tasks`; Dask would blame those that waited there too.
@@ -219,7 +220,10 @@ def _start_local(workers: int) -> Client:
     if _local is not None and _local[0].status.name == "running" and _local[1].status == "running":
         cluster, client = _local
         if len(cluster.worker_spec) != workers:
-            cluster.scale(workers)
+            # New ones read SETTINGS while they start, and all are there before the first task is given out.
+            with _settings():
+                cluster.scale(workers)
+                client.wait_for_workers(workers, timeout=SECONDS_TO_START)
         return client
     from distributed import Client, LocalCluster
 
