@@ -9,6 +9,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from painlib.cohort import Recording
 from painlib.face_judge import open_judge
 from painlib.faults import PainlibError
 from painlib.model import LABELS, ModelCard, PainNet, choose_device
@@ -106,3 +107,17 @@ def mark_trained(subjects: Collection[str] | pd.Series, card: ModelCard) -> np.n
     """(n,) bool: whether the model was trained on each animal."""
     known = {animal.subject for animal in card.training_animals}
     return np.array([subject in known for subject in subjects], dtype=bool)
+
+
+def note_namesakes(recordings: Sequence[Recording], card: ModelCard) -> str:
+    """Animals here with no labelled recording that bear the name of one the model was trained on, in words,
+    or "": they are taken for it, and left out of every test."""
+    labelled = {recording.subject for recording in recordings if recording.label}
+    known = {animal.subject for animal in card.training_animals}
+    names = sorted({recording.subject for recording in recordings} & known - labelled)
+    if not names:
+        return ""
+    return (
+        f"taken for animals the model was trained on, by name, and left out of tests: {', '.join(names)} "
+        "(another animal of that name: rename it in the cohort table)"
+    )

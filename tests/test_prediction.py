@@ -10,12 +10,19 @@ import torch
 from scipy.special import softmax
 
 from painlib import face_judge
+from painlib.cohort import Recording
 from painlib.engines import Engine
 from painlib.face_judge import FaceJudge, open_judge
 from painlib.faults import PainlibError
 from painlib.model import PainNet
 from painlib.model_card import LABELS, Calibration, CardMetrics, CropFacts, ModelCard, TrainingAnimal
-from painlib.prediction import check_labels, mark_trained, predict_faces, tabulate_frames
+from painlib.prediction import (
+    check_labels,
+    mark_trained,
+    note_namesakes,
+    predict_faces,
+    tabulate_frames,
+)
 from painlib.tables import check_table
 
 
@@ -232,3 +239,14 @@ def test_more_faces_than_go_through_at_once_are_judged_alike(net, monkeypatch):
     whole = FaceJudge(net, "cpu").probabilities(faces)
     monkeypatch.setattr(face_judge, "AT_ONCE", 4)
     np.testing.assert_allclose(FaceJudge(net, "cpu").probabilities(faces), whole, atol=1e-6)
+
+
+def test_an_animal_without_a_label_that_bears_a_training_animals_name_is_named(net):
+    def describe(name: str, subject: str, label: str) -> Recording:
+        return Recording(name, subject, (), "post", label, "", "", "", 0.0)
+
+    own = [describe("m1_pre", "m1", "no pain"), describe("m1_assay", "m1", ""), describe("m2", "m2", "")]
+    assert note_namesakes(own, build_card(net)) == ""
+    new = [describe("m1_assay", "m1", ""), describe("m2", "m2", "")]
+    told = note_namesakes(new, build_card(net))
+    assert "left out of tests: m1 (another animal of that name" in told
