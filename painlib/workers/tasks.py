@@ -143,6 +143,10 @@ def _run(
     waiting = deque(range(len(tasks)))
     running: dict[int, Future] = {}
     started = time.monotonic()
+
+    def listen(number: int) -> None:
+        running[number].add_done_callback(lambda _: ended.put(number))
+
     try:
         while waiting or running:
             # No more at once than there are workers: what waits here goes to the first that is free. At least
@@ -155,12 +159,14 @@ def _run(
                 future = client.submit(
                     _call, function, tasks[number], number, topic, expected, pure=False, resources=resources
                 )
-                future.add_done_callback(lambda _, number=number: ended.put(number))
                 running[number] = future
+                listen(number)
             with suppress(Empty):
                 number = ended.get(timeout=SECONDS_BETWEEN_LOOKS)
-                results[number] = _fetch(running[number])
-                del running[number]
+                if running[number].status == "pending":  # its worker died with the result: it runs again
+                    listen(number)
+                else:
+                    results[number] = _fetch(running.pop(number))
             on_progress(sum(steps))
     finally:
         with suppress(Exception):
