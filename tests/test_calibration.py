@@ -41,6 +41,7 @@ from painlib.calibration import (
     reliability_table,
     score_abstention,
     score_calibration,
+    score_latent,
     score_quality_bins,
 )
 from painlib.faults import PainlibError
@@ -951,3 +952,23 @@ def test_one_animal_has_figures_without_intervals():
     assert "n = 1 (200 faces)" in words(plot_reliability(table))
     ax = plot_risk_coverage(score_abstention(table))
     assert "n = 1 (200 faces)" in words(ax)
+
+
+def test_judgements_are_scored_against_the_pain_that_a_drawn_cohort_has(tmp_path):
+    judged = cross_calibrate(simulate().assign(fold=lambda table: table["subject"]), "temperature")
+    cohort = tmp_path / "cohort.csv"
+    assert score_latent(judged, cohort, "temperature").empty
+    (tmp_path / "truth").mkdir()
+    # Pain is what the label says but for a third of the faces, of which nobody can say.
+    for (recording, camera), own in judged.groupby(["recording", "camera"]):
+        latent = np.where(own["frame"] % 3 == 0, 0.3, np.where(own["label"] == 1, 0.9, 0.0))
+        truth = pd.DataFrame({"frame": own["frame"], "latent_pain": latent})
+        truth.to_parquet(tmp_path / "truth" / f"{recording}_{camera}.parquet")
+    scores = score_latent(judged, cohort, "temperature")
+    certain = judged[judged["frame"] % 3 != 0]
+    expected = score_calibration(certain).set_index(["measure", "probabilities"])["value"]
+    found = scores.set_index(["measure", "probabilities"])["value"]
+    assert set(scores["probabilities"]) == {"raw", "calibrated", "shown"}
+    for key in (("ece", "raw"), ("brier", "calibrated")):
+        assert found[key] == pytest.approx(expected[key])
+    assert scores["n_faces"].unique().tolist() == [len(certain)]

@@ -16,6 +16,7 @@ from painlib.calibration.fitting import (
     fit_calibration,
     fit_fold_calibrations,
 )
+from painlib.calibration.latent import score_latent
 from painlib.calibration.limits import choose_limits, find_quality_limits, place_limits, score_quality_bins
 from painlib.calibration.quality import (
     MEASURES,
@@ -64,5 +65,6 @@ __all__ = [
     "reliability_table",
     "score_abstention",
     "score_calibration",
+    "score_latent",
     "score_quality_bins",
 ]
