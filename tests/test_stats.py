@@ -542,7 +542,7 @@ def test_statistics_are_written_for_people_and_for_programs(tmp_path: Path):
     )
     sentences = pd.read_parquet(tmp_path / "statistics" / "sentences.parquet")
     assert sentences[["assay", "stretch"]].values.tolist() == [
-        [assay, stretch] for assay in "ab" for stretch in ("post", "pre", "coverage")
+        [assay, stretch] for assay in "ab" for stretch in ("post", "pre", "coverage", "change")
     ]
     assert sentences["sentence"].iloc[0] == result.post.sentence
 
@@ -719,3 +719,43 @@ def test_animals_outside_what_the_model_knows_are_named_with_their_number():
     assert "Outside what the model knows" in tested.sentence
     told = stats.note_outside([minutes, minutes])
     assert told == f"Outside what the model knows, not to be believed: 1 of 4 animals ({names[1]})"
+
+
+def film_before_and_after(before, after):
+    """The same animals: minutes of {treatment: one probability an animal} before and after treatment."""
+    return pd.concat(
+        [make_minutes(before, phase="pre", n_minutes=2, first=-2), make_minutes(after, phase="post")]
+    )
+
+
+def test_after_against_before_is_the_paired_t_of_r_within_each_group():
+    before = {"AC": [value / 100 + 0.3 for value in SLEEP_1], "vehicle": [0.2, 0.3, 0.25]}
+    after = {"AC": [value / 100 + 0.3 for value in SLEEP_2], "vehicle": [0.22, 0.29, 0.27]}
+    change = run(film_before_and_after(before, after), ["AC", "vehicle"], "vehicle").change
+    row, control = change.table.iloc[0], change.table.iloc[1]
+    assert row["comparison"] == "AC - before"
+    # R: t.test(extra ~ group, data = sleep, paired = TRUE): 4.0621, df 9, p 0.002833, 1.58 (0.70 to 2.46).
+    assert (row["statistic"], row["df"], row["p"]) == pytest.approx((4.062128, 9, 0.00283289), rel=1e-5)
+    assert (100 * row["difference"], 100 * row["ci_low"]) == pytest.approx((1.58, 0.7001142), rel=1e-5)
+    by_scipy = scipy_stats.ttest_rel(after["vehicle"], before["vehicle"])
+    assert (control["statistic"], control["p"]) == pytest.approx((by_scipy.statistic, by_scipy.pvalue))
+    assert row["p_corrected"] == pytest.approx(2 * row["p"])  # Holm
+    assert "AC (n = 10) +0.016, 95 % CI 0.007 to 0.025, t(9) = 4.06, P = 0.006" in change.sentence
+    assert "what time alone changes is in this difference too" in change.sentence
+    assert change.table["note"].str.contains("what time alone changes").all()
+
+
+def test_after_against_before_needs_both_and_says_what_lacks():
+    after = {"AC": [0.5, 0.6], "vehicle": [0.2, 0.3]}
+    none = run(make_minutes(after), ["AC", "vehicle"], "vehicle").change
+    assert none.table.empty
+    assert "no animal was filmed before treatment" in none.sentence
+    one = run(film_before_and_after({"AC": [0.1, 0.2]}, after), ["AC", "vehicle"], "vehicle").change
+    assert one.table["comparison"].tolist() == ["AC - before"]
+    assert "Not filmed before: vehicle." in one.sentence
+    equal = run(
+        film_before_and_after({"AC": [0.1, 0.2]}, {**after, "AC": [0.3, 0.4]}), ["AC", "vehicle"], "AC"
+    )
+    assert "every animal's difference is the same" in equal.change.table["note"].iloc[0]
+    alone = run(film_before_and_after({"AC": [0.1]}, after), ["AC", "vehicle"], "vehicle").change
+    assert "at least 2 animals" in alone.table["note"].iloc[0]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from painlib.stats.change import compare_change
 from painlib.stats.designs import (
     check_groups,
     describe_groups,
@@ -25,7 +26,8 @@ class AssayResult:
     """What one assay gave.
 
     `values`: one row a recording of the window; `curves`: group, minute (negative before treatment), n, mean,
-    sem; `description`: measure, group, n, mean, sd, sem, min, max; `post`, `pre`, `coverage`: their tests.
+    sem; `description`: measure, group, n, mean, sd, sem, min, max; `post`, `pre`, `coverage`: their tests;
+    `change`: after against before, within animals (`compare_change`).
     """
 
     assay: str
@@ -38,6 +40,7 @@ class AssayResult:
     post: GroupTest
     pre: GroupTest
     coverage: GroupTest
+    change: GroupTest
 
 
 def run_assay(
@@ -90,6 +93,9 @@ def run_assay(
         pre=pre,
         coverage=compare_groups(
             values, groups, control, column="coverage", measure=names["coverage"], **settings
+        ),
+        change=compare_change(
+            minutes, groups, (window_start_min, window_end_min), pre_window_min, alpha, assay=assay
         ),
     )
 

@@ -93,7 +93,7 @@ def compare_groups(
         assumptions = _check_assumptions(samples, pairs)
     cautions = [text for text in (note_minutes(values, groups, column), note_known(animals, values)) if text]
     note = "; ".join(filter(None, (_note_on_animals(animals), *cautions)))
-    table = _finish_table(rows, measure, assay, note)
+    table = finish_table(rows, measure, assay, note)
     alone = [_find_unpaired(animals, group, control) for group in pairs]
     frames = [frame for frame in (excluded, *alone) if len(frame)]
     excluded = pd.concat(frames, ignore_index=True) if frames else excluded
@@ -125,7 +125,7 @@ def _run_tests(
 def no_test(sentence: str) -> GroupTest:
     """A result without a test: empty tables of the usual columns, and the sentence that says why."""
     return GroupTest(
-        table=_finish_table([], "", "", ""),
+        table=finish_table([], "", "", ""),
         assumptions=_check_assumptions({}, {}),
         sentence=sentence,
         excluded=pd.DataFrame(columns=EXCLUDED_COLUMNS, dtype=str),
@@ -162,7 +162,8 @@ def _note_on_animals(animals: pd.DataFrame) -> str:
     return "; ".join(notes)
 
 
-def _finish_table(rows: list[Row], measure: str, assay: str, note: str) -> pd.DataFrame:
+def finish_table(rows: list[Row], measure: str, assay: str, note: str) -> pd.DataFrame:
+    """Rows as TEST_COLUMNS, typed and with stars; `note` stands behind each row's own."""
     table = pd.DataFrame(rows, columns=TEST_COLUMNS).assign(measure=measure, assay=assay)
     table["note"] = ["; ".join(filter(None, (own, note))) for own in table["note"].fillna("")]
     shown = table["p_corrected"].where(table["p_corrected"].notna(), table["p"]).astype("float64")

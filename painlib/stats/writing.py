@@ -18,15 +18,15 @@ def write_statistics(
 ) -> list[Path]:
     """Write the tables of all assays, each as csv and parquet, and give their paths.
 
-    tests, assumptions, animals, excluded, sentences (column `stretch`: post, pre, coverage), values, curves,
-    description; of `answers` animal_tests, minute_tests, sample_sizes, and sentences (stretch: over time).
+    tests, assumptions, animals, excluded, sentences (column `stretch`: post, pre, coverage, change), values,
+    curves, description; of `answers` animal_tests, minute_tests, sample_sizes, and sentences (stretch: over time).
     """
     tables: dict[str, list[pd.DataFrame]] = {}
     for result in results:
         tables.setdefault("values", []).append(result.values)
         tables.setdefault("curves", []).append(result.curves)
         tables.setdefault("description", []).append(result.description)
-        for stretch in ("post", "pre", "coverage"):
+        for stretch in ("post", "pre", "coverage", "change"):
             test: GroupTest = getattr(result, stretch)
             names = {"assay": result.assay, "stretch": stretch}
             tables.setdefault("tests", []).append(test.table.assign(**names))
