@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import ttest_rel
 
 from painlib import stats
 from painlib.faults import PainlibError
@@ -737,7 +738,7 @@ def test_after_against_before_is_the_paired_t_of_r_within_each_group():
     # R: t.test(extra ~ group, data = sleep, paired = TRUE): 4.0621, df 9, p 0.002833, 1.58 (0.70 to 2.46).
     assert (row["statistic"], row["df"], row["p"]) == pytest.approx((4.062128, 9, 0.00283289), rel=1e-5)
     assert (100 * row["difference"], 100 * row["ci_low"]) == pytest.approx((1.58, 0.7001142), rel=1e-5)
-    by_scipy = scipy_stats.ttest_rel(after["vehicle"], before["vehicle"])
+    by_scipy = ttest_rel(after["vehicle"], before["vehicle"])
     assert (control["statistic"], control["p"]) == pytest.approx((by_scipy.statistic, by_scipy.pvalue))
     assert row["p_corrected"] == pytest.approx(2 * row["p"])  # Holm
     assert "AC (n = 10) +0.016, 95 % CI 0.007 to 0.025, t(9) = 4.06, P = 0.006" in change.sentence

@@ -19,7 +19,8 @@ def write_statistics(
     """Write the tables of all assays, each as csv and parquet, and give their paths.
 
     tests, assumptions, animals, excluded, sentences (column `stretch`: post, pre, coverage, change), values,
-    curves, description; of `answers` animal_tests, minute_tests, sample_sizes, and sentences (stretch: over time).
+    curves, description; of `answers` animal_tests, minute_tests, sample_sizes, and sentences (stretch: over
+    time).
     """
     tables: dict[str, list[pd.DataFrame]] = {}
     for result in results:
