@@ -223,7 +223,7 @@ def _deal_animals(
     """`folds` groups of animals; `animals`: labels and sex of each."""
     if len(animals) < 2:
         raise PainlibError(
-            f"Cross-validation holds animals out: expected faces with a label of at least two animals, got "
+            f"Parameter `folds`: expected at least two animals with a label, to hold them out by turns, got "
             f"{len(animals)} ({', '.join(animals) or 'none'}). Add labelled recordings to the cohort table."
         )
     if not 2 <= folds <= len(animals):

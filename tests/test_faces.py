@@ -19,7 +19,6 @@ import psutil
 import pytest
 from pretend_pose import SpotNetwork, draw_head, load_blind, load_spots, read_number
 
-from painlib import tables
 from painlib.cohort import CameraVideo, Recording, VideoPart
 from painlib.faces import (
     FaceStore,
@@ -336,7 +335,7 @@ def test_full_disk_names_folder_and_need_and_leaves_nothing(heads, tmp_path, mon
     def flush(path):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(tables, "_flush", flush)
+    monkeypatch.setattr("painlib.tables.files._flush", flush)
     with pytest.raises(PainlibError, match="disk is full"):
         extract(heads, tmp_path)
     assert all_bytes(tmp_path) == {}

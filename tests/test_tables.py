@@ -13,7 +13,6 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 
-from painlib import tables
 from painlib.faults import PainlibError
 from painlib.tables import SCHEMAS, read_fingerprint, read_table, write_csv, write_table, write_whole
 
@@ -235,7 +234,7 @@ def test_a_full_disk_is_said_with_folder_and_remedy(
     def refuse(descriptor: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(tables.os, "fsync", refuse)
+    monkeypatch.setattr("painlib.tables.files.os.fsync", refuse)
     with pytest.raises(PainlibError, match=r"disk is full.*Free some space") as caught:
         write_table(pose, tmp_path / "pose" / "m1.parquet", "pose")
     assert str(tmp_path / "pose") in str(caught.value)
