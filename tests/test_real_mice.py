@@ -107,8 +107,6 @@ def test_maps_pairs_and_regions_of_real_mice_are_made_headless(real, tmp_path):
     verdict = json.loads((tmp_path / "out" / "provenance" / "05a_gradcam.json").read_text())["facts"]
     confounds = pd.read_csv(tmp_path / "out" / "confounds" / "verdicts.csv")
     print("\n", confounds[["name", "number", "low", "high", "verdict", "why"]].to_string(index=False))
-    time = confounds[confounds["name"].str.startswith("time")]
-    assert time["verdict"].eq("cannot be tested").all(), "no arm without a shock was filmed"
     print(
         "\n",
         verdict,
