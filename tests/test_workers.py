@@ -141,6 +141,20 @@ def test_what_a_killed_worker_was_at_runs_once_more_and_nothing_else_does(tmp_pa
     assert [seconds for _, seconds in run_tasks(act, [0.0, 0.0], workers=2)] == [0.0, 0.0]
 
 
+def read_allocator(task: float) -> tuple[int, str | None]:
+    """In a worker, for so long (s): its process, and whether freed memory goes back at once."""
+    time.sleep(task)
+    return os.getpid(), os.environ.get("MALLOC_TRIM_THRESHOLD_")
+
+
+def test_workers_that_join_later_are_there_for_the_first_tasks_and_keep_their_memory_as_the_others_do():
+    end_local_workers()
+    first = run_tasks(read_allocator, [0.0], workers=1)
+    joined = run_tasks(read_allocator, [0.5, 0.5], workers=2)
+    assert len({pid for pid, _ in joined}) == 2
+    assert {kept for _, kept in first + joined} == {None}
+
+
 def test_an_interrupted_run_does_not_wait_for_its_tasks():
     children = psutil.Process().children
 
