@@ -147,7 +147,11 @@ def read_allocator(task: float) -> tuple[int, str | None]:
     return os.getpid(), os.environ.get("MALLOC_TRIM_THRESHOLD_")
 
 
-def test_workers_that_join_later_are_there_for_the_first_tasks_and_keep_their_memory_as_the_others_do():
+def test_workers_that_join_later_are_there_for_the_first_tasks_and_keep_their_memory_as_the_others_do(
+    monkeypatch,
+):
+    # Any other Dask cluster started in this process leaves its own setting behind.
+    monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_", raising=False)
     end_local_workers()
     first = run_tasks(read_allocator, [0.0], workers=1)
     joined = run_tasks(read_allocator, [0.5, 0.5], workers=2)
