@@ -500,6 +500,15 @@ def test_groups_are_compared_by_animal_as_scipy_does_it():
     assert "mean minute" not in filled["habituation"].sentence
     before = scipy_stats.ttest_ind([5.5, 6.5, 7.5, 8.5], [5, 6, 7, 8])
     assert result.tests["habituation"].table["p"].iloc[0] == pytest.approx(before.pvalue)
+    over_time = result.over_time
+    gee = over_time.table.set_index("test").loc["GEE, bias-corrected: treatment"]
+    welch = scipy_stats.ttest_ind(x, y, equal_var=False)  # equal groups and blocks: Hotelling's T², Welch's t
+    assert (gee["statistic"], gee["p"]) == pytest.approx((welch.statistic**2, welch.pvalue), rel=1e-6)
+    assert over_time.minutes[["minute", "difference"]].to_numpy().tolist() == pytest.approx(
+        np.array([[0, np.mean(x) - np.mean(y)], [1, np.mean(x) - np.mean(y)]])
+    )
+    # x holds the four smallest: of the ways to share out eight animals only its mirror is as extreme.
+    assert over_time.minutes["p_corrected"].tolist() == pytest.approx([2 / math.comb(8, 4)] * 2)
     curve = result.curves[(result.curves["group"] == "1 % AC") & (result.curves["minute"] == 0)].iloc[0]
     assert curve["mean"] == pytest.approx(100 * np.mean(x))
     assert curve["sem"] == pytest.approx(100 * scipy_stats.sem(x))
@@ -514,7 +523,11 @@ def test_one_animal_a_group_is_described_and_not_tested_and_a_lacking_group_is_a
     assert "nothing was compared" in result.tests["habituation"].sentence
     assert result.curves["sem"].isna().all()
     names = {path.name for path in write_locomotion(result, tmp_path)}
-    assert {"tests.csv", "totals.csv", "curves.csv", "sentences.csv"} <= names
+    assert {"tests.csv", "totals.csv", "curves.csv", "sentences.csv", "animal_tests.csv"} <= names
+    assert {"minute_tests.csv", "sample_sizes.csv"} <= names
+    assert pd.read_csv(tmp_path / "animal_tests.csv")["p"].isna().all()
+    sentences = pd.read_csv(tmp_path / "sentences.csv").set_index("stretch")["sentence"]
+    assert "not tested" in sentences["over time"]
     page = plots.plot_locomotion(result)
     assert "no animal with a value" in words(page).replace("\n", " ")
     with pytest.raises(PainlibError, match="group '1 % AC' has no animal"):

@@ -6,14 +6,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from painlib.cohort import DRAWN_NOTE
 from painlib.locomotion.distance import SECONDS
 from painlib.params import LocomotionParams
-from painlib.stats import GroupTest, compare_groups, describe_groups
+from painlib.stats import AnimalTests, GroupTest, compare_groups, describe_groups, run_animal_tests
 from painlib.stats.designs import check_groups
 from painlib.stats.groups import no_test
 from painlib.tables import write_csv
@@ -26,7 +26,8 @@ FILLED = "minutes without a value count as the animal's mean minute"
 class LocomotionResult:
     """`totals`: a row an animal and stretch (subject, treatment, stretch, total_m, m_per_min, n_minutes,
     n_minutes_absent, coverage); `curves`: group, minute, n, mean, sem (cm); `description`: stretch, measure,
-    group, n, mean, sd, sem, min, max; `tests`: the tests by stretch: treated, habituation, coverage.
+    group, n, mean, sd, sem, min, max; `tests`: the tests by stretch: treated, habituation, coverage;
+    `over_time`: those of whole curves and single minutes (m/min) after time zero.
     """
 
     groups: tuple[str, ...]
@@ -37,11 +38,23 @@ class LocomotionResult:
     curves: pd.DataFrame
     description: pd.DataFrame
     tests: dict[str, GroupTest]
+    over_time: AnimalTests
+
+
+class _Assay(NamedTuple):
+    """What the tests over time are asked of."""
+
+    assay: str
+    groups: tuple[str, ...]
+    control: str
+    window_min: tuple[float, float]
+    post: GroupTest
 
 
 def compare_locomotion(minutes: pd.DataFrame, params: LocomotionParams) -> LocomotionResult:
     """Test total distance between treatments, after time zero and in the habituation before it, and the
-    measured share of the time: as published and ours (`painlib.stats.compare_groups`), animal by animal.
+    measured share of the time: as published and ours (`painlib.stats.compare_groups`), animal by animal; and
+    the distance over time (`painlib.stats.run_animal_tests`) of the animals that have a total.
 
     `minutes`: table "arena_minutes". Raises `PainlibError` for a group without animals.
     """
@@ -69,18 +82,29 @@ def compare_locomotion(minutes: pd.DataFrame, params: LocomotionParams) -> Locom
     if not pre["total_m"].notna().any():
         told = "Before treatment nothing was compared: no animal was filmed for long enough then."
         tests["habituation"] = no_test(told)
+    asked = _Assay("locomotion", tuple(params.groups), params.control, (start, end), tests["treated"])
     totals = pd.concat([pre.assign(stretch="habituation"), after.assign(stretch="treated")])
     columns = ["subject", "treatment", "stretch", "total_m", "m_per_min", "n_minutes", "n_minutes_absent"]
     return LocomotionResult(
-        groups=tuple(params.groups),
-        control=params.control,
-        window_min=(start, end),
+        groups=asked.groups,
+        control=asked.control,
+        window_min=asked.window_min,
         pre_window_min=before,
         totals=totals[[*columns, "coverage"]].reset_index(drop=True),
         curves=average_minutes(minutes, params.groups),
         description=_describe({"habituation": pre, "treated": after}, params.groups),
         tests=tests,
+        over_time=_compare_over_time(minutes, asked, params.alpha, params.seed),
     )
+
+
+def _compare_over_time(minutes: pd.DataFrame, asked: _Assay, alpha: float, seed: int) -> AnimalTests:
+    """Of the animals whose totals are compared, in m of each minute."""
+    own = minutes[minutes["subject"].isin(asked.post.animals["subject"])]
+    curves = own.assign(
+        m_per_min=own["distance_cm"] / CM_PER_M, recording=own["subject"], phase="", trained_on=False
+    )
+    return run_animal_tests(curves, asked, paired=False, alpha=alpha, seed=seed, column="m_per_min")
 
 
 def sum_stretch(minutes: pd.DataFrame, start_min: float, end_min: float, min_coverage: float) -> pd.DataFrame:
@@ -124,12 +148,15 @@ def average_minutes(minutes: pd.DataFrame, groups: Sequence[str]) -> pd.DataFram
 
 
 def write_locomotion(result: LocomotionResult, folder: str | Path) -> list[Path]:
-    """Write tests, assumptions, animals, excluded and sentences (column `stretch`), totals, curves and
-    description as csv, and give their paths."""
+    """Write tests, assumptions, animals, excluded and sentences (column `stretch`), totals, curves,
+    description, animal_tests, minute_tests and sample_sizes as csv, and give their paths."""
     tables: dict[str, list[pd.DataFrame]] = {
         "totals": [result.totals],
         "curves": [result.curves],
         "description": [result.description],
+        "animal_tests": [result.over_time.table],
+        "minute_tests": [result.over_time.minutes],
+        "sample_sizes": [result.over_time.sample_sizes],
     }
     for stretch, test in result.tests.items():
         for name in ("table", "assumptions", "animals", "excluded"):
@@ -137,6 +164,8 @@ def write_locomotion(result: LocomotionResult, folder: str | Path) -> list[Path]
             tables.setdefault("tests" if name == "table" else name, []).append(table.assign(stretch=stretch))
         sentence = pd.DataFrame([{"stretch": stretch, "sentence": test.sentence}])
         tables.setdefault("sentences", []).append(sentence)
+    told = {"stretch": "over time", "sentence": result.over_time.sentence}
+    tables["sentences"].append(pd.DataFrame([told]))
     paths = []
     for name, frames in tables.items():
         filled = [frame for frame in frames if len(frame)] or frames[:1]

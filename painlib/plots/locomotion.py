@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -14,12 +15,15 @@ from matplotlib.ticker import MaxNLocator
 from painlib.locomotion.group_tests import CM_PER_M, LocomotionResult
 from painlib.locomotion.shown import ShownFloor, ShownTrack
 from painlib.plots.groups import average_animals, draw_groups
+from painlib.plots.minute_tests import describe_marks, draw_lanes
 from painlib.plots.statistics import find_brackets
 from painlib.plots.style import (
     BLACK,
     DARK,
     DOUBLE_MM,
     GREY,
+    INCH_MM,
+    LETTER_MM,
     PALE,
     SMALL_PT,
     TITLE_PT,
@@ -136,7 +140,8 @@ def plot_distance_minutes(
 ) -> Axes:
     """Mean (line) and standard error (band) of the moving distance per minute and group, m; treatment at 0.
 
-    Habituation stands left of 0; the window that is compared is the grey bar above.
+    Habituation stands left of 0; the window that is compared is the grey bar above, and the minutes that
+    differ are marked below 0.
     """
     ax = panel_axes(ax)
     looks = find_looks(result) if looks is None else looks
@@ -162,6 +167,9 @@ def plot_distance_minutes(
     ax.set_ylim(0, high * (1.2 + 0.12 * len(result.groups)))
     ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     ax.legend(loc="upper left", borderpad=0, labelspacing=0.25)
+    ticks = [tick for tick in MaxNLocator(4).tick_values(0, high) if 0 <= tick <= high]
+    draw_lanes(ax, result.over_time, looks, 0.12 * high, {tick: f"{tick:g}" for tick in ticks})
+    ax.spines["left"].set_bounds(0, high)
     return ax
 
 
@@ -222,8 +230,8 @@ def plot_totals(
 @paper_style()
 def plot_locomotion(result: LocomotionResult, figure: Figure | None = None) -> Figure:
     """The page of the assay: A distance per minute, B habituation, C after treatment, D measured share."""
-    figure = page_figure(figure, DOUBLE_MM, 112.0)
-    grid = figure.add_gridspec(2, 3, height_ratios=[50, 50])
+    figure = page_figure(figure, DOUBLE_MM, 124.0)
+    grid = figure.add_gridspec(2, 3, height_ratios=[56, 50])
     looks = find_looks(result)
     curves = figure.add_subplot(grid[0, :])
     plot_distance_minutes(result, curves, looks)
@@ -235,9 +243,13 @@ def plot_locomotion(result: LocomotionResult, figure: Figure | None = None) -> F
     table = result.tests["treated"].table
     ran = table[table["statistic"].notna() & (table["role"] == PUBLISHED)]
     named = ", ".join(dict.fromkeys(ran["test"]))
+    letters = int((figure.get_size_inches()[0] * INCH_MM - 4) / LETTER_MM)
+    told = (
+        f"{describe_marks([result.over_time])} Symbols: animals. Brackets: tests as published "
+        f"({named or 'none ran'}); * P < 0.05, ** P < 0.01, *** P < 0.001, n.s. not below 0.05."
+    )
     figure.supxlabel(
-        "Mean ± SEM over animals; symbols: animals. Brackets: tests as published "
-        f"({named or 'none ran'}).\n* P < 0.05, ** P < 0.01, *** P < 0.001, n.s. not below 0.05.",
+        textwrap.fill(told, letters),
         fontsize=SMALL_PT,
         x=0.01,
         ha="left",

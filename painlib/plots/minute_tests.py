@@ -61,7 +61,7 @@ def plot_minute_tests(
         ax.set_title(chr(ord("A") + place), loc="left", fontweight="bold", fontsize=TITLE_PT)
         ax.set_title(shorten(result.assay, _TITLE), loc="right")
     letters = int((figure.get_size_inches()[0] * INCH_MM - 4) / LETTER_MM)
-    told = textwrap.fill(_describe_marks(answers), letters)
+    told = textwrap.fill(describe_marks(answers), letters)
     figure.supxlabel(told, fontsize=TEXT_PT, x=0.01, ha="left")
     return figure
 
@@ -72,16 +72,23 @@ def _draw_assay(
     start, end = result.window_min
     inside = (result.curves["minute"] >= start) & (result.curves["minute"] + 1 <= end)
     plot_assay_curves(result.curves[inside], ax, None, looks, time_label)
-    comparisons = list(dict.fromkeys(answer.minutes["comparison"]))
+    draw_lanes(ax, answer, looks, _LANE, {0: "0", 0.5: "0.5", 1: "1"})
+
+
+def draw_lanes(
+    ax: Axes, answer: AnimalTests, looks: Mapping[str, Look], lane: float, ticks: Mapping[float, str]
+) -> None:
+    """Below 0, a line a treated group, `lane` apart in units of the data: the minutes that were tested and
+    those that differ. `ticks`: the labels of the axis above, by their place."""
     names = []
-    for lane, comparison in enumerate(comparisons):
+    for number, comparison in enumerate(dict.fromkeys(answer.minutes["comparison"]), start=1):
         group = comparison.removesuffix(f" - {answer.control}")
         own = answer.minutes[answer.minutes["comparison"] == comparison]
-        _draw_lane(ax, own, -_LANE * (lane + 1), looks[group].colour)
+        _draw_lane(ax, own, -lane * number, looks[group].colour)
         names.append(shorten(group, _NAME))
-    lanes = [-_LANE * (lane + 1) for lane in range(len(names))]
-    ax.set_ylim(bottom=-_LANE * (len(names) + 0.6))
-    ax.set_yticks([*lanes[::-1], 0, 0.5, 1], [*names[::-1], "0", "0.5", "1"])
+    lanes = [-lane * number for number in range(1, len(names) + 1)]
+    ax.set_ylim(bottom=-lane * (len(names) + 0.6))
+    ax.set_yticks([*lanes[::-1], *ticks], [*names[::-1], *ticks.values()])
     for label, tick in zip(ax.get_yticklabels(), ax.yaxis.get_major_ticks(), strict=True):
         if label.get_text() in names:
             label.set_fontsize(SMALL_PT)
@@ -112,7 +119,7 @@ def _find_runs(minutes: np.ndarray, marked: np.ndarray) -> list[tuple[int, int]]
     return [(int(minutes[run[0]]), int(minutes[run[-1]])) for run in runs]
 
 
-def _describe_marks(answers: Sequence[AnimalTests]) -> str:
+def describe_marks(answers: Sequence[AnimalTests]) -> str:
     """What the lines mean, and what the clusters say."""
     alphas = join_words(list(dict.fromkeys(f"{answer.alpha:g}" for answer in answers)))
     sentences = [

@@ -10,14 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 
-from painlib.stats.assays import AssayResult
 from painlib.stats.comparisons import Row
 from painlib.stats.curves import Curves, arrange_curves, average_blocks, keep_crossed
+from painlib.stats.groups import GroupTest
 from painlib.stats.methods import write_methods
 from painlib.stats.minute_tests import MINUTE_COLUMNS, compare_minutes
 from painlib.stats.repeated import MIN_CONDITIONS, compute_friedman
@@ -32,6 +32,21 @@ ANSWER_COLUMNS += ["p_corrected", "correction", "effect_size_name", "effect_size
 ANSWER_COLUMNS += ["effect_high", "note"]
 _TEXTS = ["assay", "role", "test", "comparison", "unit", "animals", "correction", "effect_size_name", "note"]
 UNIT, UNIT_CROSSED = "animal", "animal, all treatments"
+
+
+class TestedAssay(Protocol):
+    """What is asked of an assay whose means were compared: its name, design, window, and these tests."""
+
+    @property
+    def assay(self) -> str: ...
+    @property
+    def groups(self) -> tuple[str, ...]: ...
+    @property
+    def control(self) -> str: ...
+    @property
+    def window_min(self) -> tuple[float, float]: ...
+    @property
+    def post(self) -> GroupTest: ...
 
 
 @dataclass(frozen=True)
@@ -56,21 +71,23 @@ class AnimalTests:
 
 def run_animal_tests(
     minutes: pd.DataFrame,
-    result: AssayResult,
+    result: TestedAssay,
     *,
     paired: bool,
     alpha: float,
     seed: int,
+    column: str = "pain_probability",
     permutations: int = PERMUTATIONS,
     time_blocks: int = TIME_BLOCKS,
 ) -> AnimalTests:
     """Ask all of it of one assay; `minutes` and the keywords are those that `result` came from.
 
-    `permutations`: most arrangements of animals that are taken; `time_blocks`: stretches that the window is
-    cut into for the GEE and Friedman's test. A test that cannot be run keeps its row, with NaN and the reason
-    in `note`. With one group there is nothing to compare, and only its time course is tested.
+    `column`: what was measured in each minute. `permutations`: most arrangements of animals that are taken;
+    `time_blocks`: stretches that the window is cut into for the GEE and Friedman's test. A test that cannot
+    be run keeps its row, with NaN and the reason in `note`. With one group there is nothing to compare, and
+    only its time course is tested.
     """
-    every = arrange_curves(minutes, result.groups, *result.window_min)
+    every = arrange_curves(minutes, result.groups, *result.window_min, column)
     curves = keep_crossed(every) if paired else every
     left_out = sorted({name for names in every.subjects.values() for name in names} - _name_all(curves))
     treated = [group for group in result.groups if group != result.control]
@@ -107,12 +124,12 @@ def _name_all(curves: Curves) -> set[str]:
     return {name for names in curves.subjects.values() for name in names}
 
 
-def _values_of(result: AssayResult, group: str) -> pd.Series:
+def _values_of(result: TestedAssay, group: str) -> pd.Series:
     animals = result.post.animals
     return animals[animals["group"] == group].set_index("subject")["value"]
 
 
-def _find_pairs(result: AssayResult, group: str) -> pd.DataFrame:
+def _find_pairs(result: TestedAssay, group: str) -> pd.DataFrame:
     return pd.DataFrame({name: _values_of(result, name) for name in (group, result.control)}).dropna()
 
 
@@ -123,7 +140,7 @@ def _describe_unit(curves: Curves, groups: Sequence[str], paired: bool) -> Row:
     return {"unit": UNIT, "animals": " + ".join(map(str, counts))}
 
 
-def _list_published(result: AssayResult, paired: bool) -> list[Row]:
+def _list_published(result: TestedAssay, paired: bool) -> list[Row]:
     """The rows of the window's tests: their difference, or the effect size where there is none, as effect."""
     counts = result.post.animals["group"].value_counts().reindex(list(result.groups), fill_value=0)
     rows = []
@@ -141,7 +158,7 @@ def _list_published(result: AssayResult, paired: bool) -> list[Row]:
 
 
 def _compare_repeated(
-    curves: Curves, result: AssayResult, names: list[str], blocks: dict[str, np.ndarray], paired: bool
+    curves: Curves, result: TestedAssay, names: list[str], blocks: dict[str, np.ndarray], paired: bool
 ) -> list[Row]:
     """Friedman over the conditions, where the same animals had three or more, and over blocks of time."""
     rows = []

@@ -20,7 +20,8 @@ Array = np.ndarray
 class Curves:
     """Curves of one assay: `minutes` (n_minutes,); per group `subjects` and `values` (n_animals, n_minutes).
 
-    Values are pain probabilities, 0 to 1, NaN where an animal has none. No row is all NaN.
+    Values are pain probabilities, 0 to 1, or what else was measured; NaN where an animal has none. No row is
+    all NaN.
     """
 
     minutes: Array
@@ -34,9 +35,13 @@ class Curves:
 
 
 def arrange_curves(
-    minutes: pd.DataFrame, groups: Sequence[str], window_start_min: float, window_end_min: float
+    minutes: pd.DataFrame,
+    groups: Sequence[str],
+    window_start_min: float,
+    window_end_min: float,
+    column: str = "pain_probability",
 ) -> Curves:
-    """The curves over the whole minutes inside [start, end) min from time zero.
+    """The curves of `column` over the whole minutes inside [start, end) min from time zero.
 
     `minutes` as for `run_assay`. As everywhere, animals that the model was trained on and animals without a
     value in the window are not in it, and recordings of one animal in one group are averaged, minute by
@@ -52,12 +57,12 @@ def arrange_curves(
     post = post_minutes(minutes)
     used = post[(post["minute"] >= first) & (post["minute"] < end) & ~post["trained_on"]]
     # Sorted, so that the last digit of a mean does not depend on the order of rows.
-    used = used.dropna(subset="pain_probability").sort_values(["subject", "recording", "minute"])
+    used = used.dropna(subset=column).sort_values(["subject", "recording", "minute"])
     window = np.arange(first, end)
     subjects, values = {}, {}
     for group in groups:
         own = used[used["treatment"] == group]
-        wide = own.pivot_table(index="subject", columns="minute", values="pain_probability", aggfunc="mean")
+        wide = own.pivot_table(index="subject", columns="minute", values=column, aggfunc="mean")
         wide = wide.sort_index().reindex(columns=window)
         subjects[group] = tuple(wide.index.astype(str))
         values[group] = wide.to_numpy(dtype=float).reshape(len(wide), len(window))
