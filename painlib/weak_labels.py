@@ -25,7 +25,7 @@ from painlib.model_card import (
     QualityLimits,
     TrainingAnimal,
 )
-from painlib.params import StageParams, TrainParams
+from painlib.params import ConfoundsParams, StageParams, TrainParams
 from painlib.regions import load_landmarks
 from painlib.training import TrainedNet
 
@@ -100,6 +100,15 @@ def save_final_model(
         versions={"painlib": find_version(), **list_versions()},
     )
     return save_model(folder, trained.net, card)
+
+
+def recall_training(card: ModelCard, params: ConfoundsParams) -> TrainParams:
+    """How the classifier of a card was trained, to train one like it where `params` say, in one process a
+    network."""
+    here = {name: getattr(params, name) for name in StageParams.model_fields}
+    return TrainParams(
+        **{**here, **card.training, "seed": card.seed, "device": params.device, "processes": 1, "launch": ""}
+    )
 
 
 def _list_rows(table: pd.DataFrame, name: str) -> dict[str, Any]:

@@ -36,6 +36,7 @@ SETTINGS = {
         "input_px": 64, "channels": [8, 8, 8, 16, 16, 16], "head_widths": [8, 8], "epochs": 2,
         "faces_per_epoch": 256, "folds": 2, "precision": "float32", "device": "cpu",
     },
+    "confounds": {"retrain": True},
     "statistics": {
         "assays": ["AC dose"], "groups": [["vehicle", "0.6 % AC", "1 % AC"]], "control": ["vehicle"],
         "paired": [False], "minutes": [""], "window_start_min": 0, "window_end_min": 2, "pre_window_min": 1,
@@ -123,6 +124,16 @@ def test_faces_were_cut_where_the_drawing_says_they_are_visible(lab):
     seen = truth["nose_visible"] & (truth["right_eye_visible"] | truth["left_eye_visible"])
     faces = read_table(lab / "out" / "faces" / "assay01_post_A.parquet", "faces")
     assert faces["frame"].tolist() == truth.loc[seen, "frame"].tolist()
+
+
+def test_the_classifier_trained_without_disputed_faces_stands_beside_the_one_that_was_held_out(lab):
+    found = pd.read_csv(lab / "out" / "confounds" / "without_disputed.csv").set_index(["judge", "training"])
+    held_out = pd.read_csv(lab / "out" / "training" / "held_out_animals.csv")
+    faces = found.loc["classifier", "n_faces"]
+    assert found.loc[("classifier", "all faces"), "auc"] == pytest.approx(held_out["auc"].mean())
+    disputed = pd.read_csv(lab / "out" / "confounds" / "disputed_animals.csv")["n_disputed"].sum()
+    assert faces["all faces"] - faces["without disputed faces"] == disputed
+    assert found["n_animals"].eq(4).all()
 
 
 def test_the_report_needs_nothing_from_elsewhere_and_says_that_mice_are_drawn(lab):

@@ -13,6 +13,7 @@ from figures import artists, find_overlaps, words
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
+from test_validation import Settings
 
 from painlib.cohort import Recording
 from painlib.confounds import (
@@ -30,6 +31,7 @@ from painlib.confounds import (
     check_time,
     check_time_score,
     collect_verdicts,
+    compare_networks,
     compare_training,
     examine_confounds,
     find_disputed,
@@ -447,8 +449,44 @@ def test_training_without_disputed_faces_is_judged_on_all_faces_of_other_animals
 
 def test_training_that_loses_a_label_is_no_number():
     faces = make_faces(4)
-    table = compare_training(np.eye(len(faces)), faces.assign(disputed=faces["label"] == 1), seed=0)
+    none_left = give(faces, np.full(len(faces), 0.5)).assign(disputed=faces["label"] == 1)
+    table = compare_training(np.eye(len(faces)), none_left, seed=0)
     assert table["auc"].isna().tolist() == [False, True, True]
+    pictures = np.zeros((len(faces), 64, 64, 3), np.uint8)
+    table = compare_networks(pictures, none_left, Settings(), 0, workers=1)
+    assert table["auc"].isna().tolist() == [False, True, True]
+
+
+def test_the_classifier_is_trained_anew_without_disputed_faces_and_compared_with_what_it_was(tmp_path):
+    """Faces labelled the wrong way round are disputed; without them the network learns what they hid."""
+    rng, faces = np.random.default_rng(9), make_faces(6, each=16)
+    truth = faces["label"].to_numpy()
+    wrong = rng.random(len(faces)) < 0.4
+    pictures = rng.integers(0, 40, (len(faces), 64, 64, 3), dtype=np.uint8)
+    pictures[truth == 1, 16:48, 16:48] += 150  # a bright square is pain
+    labelled = faces.assign(label=np.where(wrong, 1 - truth, truth))
+    disputed = give(labelled, rng.uniform(0.4, 0.6, len(faces))).assign(disputed=wrong)
+    settings = Settings(
+        channels=(8, 8, 16, 16, 16, 16), head_widths=(16, 16), epochs=6, faces_per_epoch=256, batch=32
+    )
+    table = compare_networks(pictures, disputed, settings, 0, workers=1, folder=tmp_path).set_index(
+        "training"
+    )
+    aucs = [
+        roc_auc_score(rows["label"], rows["p_pain"]) for _, rows in disputed.groupby("subject", sort=True)
+    ]
+    assert table.loc["all faces", "auc"] == pytest.approx(np.mean(aucs))
+    # The square is told from none in every face, and the label follows it in those that are not disputed.
+    right = np.mean(
+        [roc_auc_score(rows["label"], rows["truth"])
+         for _, rows in disputed.assign(truth=truth).groupby("subject")]
+    )  # fmt: skip
+    assert table.loc["without disputed faces", "auc"] == pytest.approx(right, abs=0.12)
+    assert table.loc["without disputed faces", "n_faces"] == (~wrong).sum()
+    assert table.loc["difference", "auc"] == pytest.approx(
+        table.loc["without disputed faces", "auc"] - table.loc["all faces", "auc"]
+    )
+    assert {path.parent.name for path in tmp_path.glob("*/checkpoint.pt")} == set(faces["fold"])
 
 
 # Near-duplicates

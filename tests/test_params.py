@@ -73,8 +73,10 @@ workers: int = 2  # folds at once
 """
 CONFOUNDS = """controls: list[str] = ["vehicle"]  # treatments
 faces_per_recording: int = 100  # faces
+retrain: bool = False  # also trained
 batch: int = 256  # faces
 device: str = "auto"  # auto, cpu, cuda, mps
+workers: int = 2  # folds at once
 """
 PREDICT = """model: Optional[str] = None  # the workdir's
 batch: int = 256  # faces

@@ -4,6 +4,7 @@ split."""
 from painlib.confounds.answers import QUESTIONS, Answer, ConfoundLimits, collect_verdicts
 from painlib.confounds.disputed import (
     check_labels,
+    compare_networks,
     compare_training,
     find_disputed,
     summarise_disputed,
@@ -43,6 +44,7 @@ __all__ = [
     "check_time",
     "check_time_score",
     "collect_verdicts",
+    "compare_networks",
     "compare_training",
     "examine_confounds",
     "find_disputed",

@@ -21,6 +21,9 @@ more likely mislabelled than not. Unchanged: a classifier that does not read the
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 from cleanlab.filter import find_label_issues
@@ -30,11 +33,14 @@ from sklearn.pipeline import make_pipeline
 
 from painlib.baseline import N_COMPONENTS
 from painlib.confounds.answers import LIMITS, Answer, ConfoundLimits, Measure, refuse
+from painlib.fold_training import FoldRows, train_folds
 from painlib.metrics import N_RESAMPLES, score_animals
 from painlib.model import LABELS
+from painlib.training import TrainSettings
 
 FEWEST_ANIMALS = 6
 LEAST_MEDIAN_AUC = 0.65
+ALL, WITHOUT = "all faces", "without disputed faces"
 SHARE: Measure = "share of faces"
 NAME = "mislabelled animals"
 
@@ -116,30 +122,85 @@ def compare_training(features: np.ndarray, disputed: pd.DataFrame, seed: int) ->
     animals.
 
     `features` (n, d) of `describe_faces`; `disputed`: their n rows (subject, label, fold, disputed). Folds
-    are those of the cross-validation. Returns one row each for "all faces", "without disputed faces" and
-    "difference": n_faces (that train; NaN for the difference), auc (mean over animals), ci_low, ci_high (95
-    %, animals drawn with replacement), n_animals. NaN where a fold is left with one label. Which faces are
+    are those of the cross-validation. Returns one row each for ALL, WITHOUT and "difference": judge,
+    training, n_faces (that train; NaN for the difference), auc (mean over animals), ci_low, ci_high (95 %,
+    animals drawn with replacement), n_animals. NaN where a fold is left with one label. Which faces are
     disputed was found with the help of all animals, so that a small gain proves nothing.
     """
+    label = disputed["label"].to_numpy(np.int64)
+
+    def judge(folds: list[FoldRows]) -> list[np.ndarray]:
+        return [
+            _fit_predict(features[fold.train], label[fold.train], features[fold.test], seed) for fold in folds
+        ]
+
+    every = _judge_folds(disputed, np.ones(len(label), bool), judge)
+    without = _judge_folds(disputed, ~disputed["disputed"].to_numpy(bool), judge)
+    return _compare("baseline", disputed, every, without, seed)
+
+
+def compare_networks(
+    inputs: np.ndarray,
+    disputed: pd.DataFrame,
+    settings: TrainSettings,
+    seed: int,
+    *,
+    workers: int,
+    folder: Path | None = None,
+) -> pd.DataFrame:
+    """The classifier trained again without the disputed faces, in the folds of the cross-validation, beside
+    that itself; rows as of `compare_training`, with all faces.
+
+    `inputs` (n, px, px, 3) uint8; `disputed`: their n rows, of `find_disputed`, with the p_pain of networks
+    trained on all faces. `settings`, `seed`: those of that training. `folder`: for checkpoints, so that a
+    killed run goes on.
+    """
+    label = disputed["label"].to_numpy(np.int64)
+
+    def judge(folds: list[FoldRows]) -> list[np.ndarray]:
+        trained = train_folds(
+            inputs, label, folds, settings, seed,
+            workers=workers, folder=folder, log=None, tensorboard=None, examine=None,
+        )  # fmt: skip
+        return [fold.probabilities[:, 1] for fold in trained]
+
+    without = _judge_folds(disputed, ~disputed["disputed"].to_numpy(bool), judge)
+    return _compare("classifier", disputed, disputed["p_pain"].to_numpy(np.float64), without, seed)
+
+
+def _judge_folds(
+    disputed: pd.DataFrame, usable: np.ndarray, judge: Callable[[list[FoldRows]], list[np.ndarray]]
+) -> np.ndarray:
+    """Probability of pain (n,) by judges that were trained on the usable faces of the other folds; NaN where
+    a fold leaves them one label."""
     label, fold = disputed["label"].to_numpy(np.int64), disputed["fold"].to_numpy(str)
-    doubtful = disputed["disputed"].to_numpy(bool)
-    kept = {"all faces": np.ones(len(label), bool), "without disputed faces": ~doubtful}
+    folds = [
+        FoldRows(str(name), np.flatnonzero(usable & (fold != name)), np.flatnonzero(fold == name))
+        for name in np.unique(fold)
+    ]
+    p_pain = np.full(len(label), np.nan)
+    if all(len(set(label[one.train])) == 2 for one in folds):
+        for one, judged in zip(folds, judge(folds), strict=True):
+            p_pain[one.test] = judged
+    return p_pain
+
+
+def _compare(
+    judge: str, disputed: pd.DataFrame, every: np.ndarray, without: np.ndarray, seed: int
+) -> pd.DataFrame:
+    """Rows ALL, WITHOUT and their difference, from the probabilities of pain (n,) after either training."""
+    n_faces = {ALL: len(disputed), WITHOUT: int((~disputed["disputed"]).sum())}
     aucs, rows = {}, []
-    for name, usable in kept.items():
-        p_pain = np.full(len(label), np.nan)
-        for held_out in np.unique(fold):
-            train, test = usable & (fold != held_out), fold == held_out
-            if len(set(label[train])) == 2:
-                p_pain[test] = _fit_predict(features[train], label[train], features[test], seed)
+    for name, p_pain in ((ALL, every), (WITHOUT, without)):
         if np.isnan(p_pain).any():
             aucs[name] = pd.Series(np.nan, pd.unique(disputed["subject"]))
         else:
             judged = disputed.assign(p_pain=p_pain, p_no_pain=1 - p_pain)
             aucs[name] = score_animals(judged).set_index("subject")["auc"]
-        rows.append((name, float(usable.sum()), *_summarise(aucs[name], seed)))
-    gain = aucs["without disputed faces"] - aucs["all faces"]
-    rows.append(("difference", np.nan, *_summarise(gain, seed)))
-    return pd.DataFrame(rows, columns=["training", "n_faces", "auc", "ci_low", "ci_high", "n_animals"])
+        rows.append((judge, name, float(n_faces[name]), *_summarise(aucs[name], seed)))
+    rows.append((judge, "difference", np.nan, *_summarise(aucs[WITHOUT] - aucs[ALL], seed)))
+    columns = ["judge", "training", "n_faces", "auc", "ci_low", "ci_high", "n_animals"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def _fit_predict(train: np.ndarray, label: np.ndarray, test: np.ndarray, seed: int) -> np.ndarray:

@@ -53,8 +53,12 @@ class ConfoundsParams(StageParams):
 
     controls: list[str] = Field(description="treatments that do not hurt: their animals show time alone")
     faces_per_recording: int = Field(ge=2, description="faces of a recording whose pictures are looked at")
+    retrain: bool = Field(
+        description="the classifier is also trained without disputed faces, once more a fold (ours)"
+    )
     batch: int = Field(ge=1, le=8192, description="faces a batch", json_schema_extra=HOW)
     device: Device = Field(description="where to compute", json_schema_extra=HOW)
+    workers: int = Field(ge=1, le=256, description="folds trained at once, on a CPU", json_schema_extra=HOW)
 
 
 class PredictParams(StageParams):
