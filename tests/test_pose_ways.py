@@ -54,15 +54,21 @@ def hold_out_once(real: Path, kept: Path, mouse: str) -> Path:
 
 
 def tell_and_hold(ways: pd.DataFrame, about: str, follows: bool) -> None:
-    """Print all; hold whole frames to the issue's limits, in float32 0.1 %, in bfloat16 1 %."""
+    """Print all; hold whole frames to the issue's limits, in float32 0.1 %, in bfloat16 1 %.
+
+    A video in which bfloat16 is found too far off on the spot is read in float32: that is told (`fell_back`),
+    and must not be the rule.
+    """
     print("\n", json.dumps({"about": about, "ways": ways.to_dict("records")}))
     by_way = ways.set_index("way")
-    asked = [f"openvino {choose_precision(WAYS[way][0], 'cpu')}" for way in by_way.index]
-    assert by_way["engines"].tolist() == asked
+    for way, row in by_way.iterrows():
+        asked = f"openvino {choose_precision(WAYS[way][0], 'cpu')}"
+        assert row["engines"] == (f"{asked}, torch float32" if row["fell_back"] else asked)
     assert by_way.loc["float32", "apart_px"] < 0.05 * 10, "10: a frame is shrunk by less"
     assert by_way.loc["float32", "changed"] <= 0.001
     assert by_way.loc["bfloat16", "changed"] <= 0.01
-    assert by_way.loc[["float32", "bfloat16"], "fell_back"].eq(0).all()
+    assert by_way.loc["float32", "fell_back"] == 0
+    assert by_way.loc["bfloat16", "fell_back"] <= by_way.loc["bfloat16", "videos"] / 2
     # A window is an option: what it changes is told (`meets`); it must not fall to pieces.
     windows = by_way.loc[["float32, window", "bfloat16, window"]]
     assert (windows["in_window"] > 0.2).all() if follows else windows["in_window"].eq(0).all()
