@@ -32,6 +32,18 @@ from painlib.workers import run_tasks, say_done
 FORMAT = 3  # raised when the same faces and model would give another table, or other maps
 
 
+def note_cut(card: ModelCard, workdir: Path) -> str:
+    """What sets how the faces under `workdir` were cut apart from how those were that the model learned from,
+    in words, or ""."""
+    here, there = read_crop_facts(workdir), card.crop.model_dump()
+    told = [
+        f"{name} {here[name]} (there {there[name]})"
+        for name in ("crop_px", "border", "likelihood_threshold")
+        if here[name] != there[name]
+    ]
+    return f"faces cut otherwise than those the model learned from: {', '.join(told)}" if told else ""
+
+
 def judge_recordings(
     recordings: Sequence[Recording], net: PainNet, card: ModelCard, params: PredictParams
 ) -> pd.DataFrame:

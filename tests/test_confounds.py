@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import matplotlib
 import matplotlib.pyplot as plt
@@ -33,6 +35,7 @@ from painlib.confounds import (
     collect_verdicts,
     compare_networks,
     compare_training,
+    describe_reach,
     examine_confounds,
     find_disputed,
     find_near_duplicates,
@@ -46,6 +49,7 @@ from painlib.confounds import (
 from painlib.confounds.answers import COLUMNS
 from painlib.confounds.held_out import RIDGE, answer_auc, judge_features, judge_score
 from painlib.confounds.swaps import compute_aucs, find_band, list_swaps
+from painlib.confounds.untreated import note_reach
 from painlib.faults import PainlibError
 from painlib.plots.confounds import pick_disputed_faces, plot_disputed_faces, plot_verdicts
 
@@ -330,6 +334,28 @@ def test_faces_of_the_arm_leave_out_what_the_injection_did():
     assert "no animal was filmed early and late without pain" in answer.why
 
 
+def test_an_arm_that_was_filmed_less_long_than_pain_is_said_beside_what_it_did_not_raise():
+    recordings = [
+        record("a_pre", "pre"), record("a_post", "post", "", "saline"), record("b_post", "post", "pain", "AC")
+    ]  # fmt: skip
+    arm = find_untreated_arm(recordings, ["saline"])
+    times = {"a_pre": [0.0, 50.0], "a_post": [70.0, 60 + 6 * 60], "b_post": [90.0, 60 + 30 * 60]}
+    index = pd.DataFrame([(name, time) for name, own in times.items() for time in own])
+    index.columns = ["recording", "time_s"]
+    reach = describe_reach(recordings, arm, index)
+    assert reach.startswith(
+        "Animals without pain were filmed to minute 6 after time zero, those labelled pain"
+    )
+    assert "to minute 30 (medians)" in reach
+    longer = index.assign(time_s=index["time_s"].mask(index["recording"] == "a_post", 60 + 29.5 * 60))
+    assert describe_reach(recordings, arm, longer) == ""
+    assert describe_reach(recordings, arm[:0], index) == ""
+    quiet = Answer("time, score", "AUC", 0.5, 0.4, 0.6, 0.6, 8, "not raised", "Not called higher.")
+    assert note_reach(quiet, reach).why == f"Not called higher. {reach}"
+    assert note_reach(replace(quiet, verdict="raised"), reach).why == "Not called higher."
+    assert note_reach(quiet, "") == quiet
+
+
 def test_the_arm_is_scored_by_networks_that_never_saw_the_animal():
     arm_faces = pd.DataFrame(
         [("new_post", "new", "A", 0), ("t_pre", "t", "A", 5), ("t_post", "t", "A", 5)],
@@ -458,10 +484,11 @@ def test_training_that_loses_a_label_is_no_number():
 
 
 def test_the_classifier_is_trained_anew_without_disputed_faces_and_compared_with_what_it_was(tmp_path):
-    """Faces labelled the wrong way round are disputed; without them the network learns what they hid."""
+    """Two of three faces are labelled the wrong way round, and disputed: with them the network learns the
+    opposite of what it learns without them."""
     rng, faces = np.random.default_rng(9), make_faces(6, each=16)
     truth = faces["label"].to_numpy()
-    wrong = rng.random(len(faces)) < 0.4
+    wrong = rng.random(len(faces)) < 2 / 3
     pictures = rng.integers(0, 40, (len(faces), 64, 64, 3), dtype=np.uint8)
     pictures[truth == 1, 16:48, 16:48] += 150  # a bright square is pain
     labelled = faces.assign(label=np.where(wrong, 1 - truth, truth))
@@ -476,12 +503,14 @@ def test_the_classifier_is_trained_anew_without_disputed_faces_and_compared_with
         roc_auc_score(rows["label"], rows["p_pain"]) for _, rows in disputed.groupby("subject", sort=True)
     ]
     assert table.loc["all faces", "auc"] == pytest.approx(np.mean(aucs))
-    # The square is told from none in every face, and the label follows it in those that are not disputed.
+    # The square is told from none in every face; judged by labels of which most are wrong.
     right = np.mean(
         [roc_auc_score(rows["label"], rows["truth"])
          for _, rows in disputed.assign(truth=truth).groupby("subject")]
     )  # fmt: skip
-    assert table.loc["without disputed faces", "auc"] == pytest.approx(right, abs=0.12)
+    assert table.loc["without disputed faces", "auc"] == pytest.approx(right, abs=0.05)
+    kept = compare_networks(pictures, disputed.assign(disputed=False), settings, 0, workers=1)
+    assert kept["auc"].iloc[1] == pytest.approx(1 - right, abs=0.05)
     assert table.loc["without disputed faces", "n_faces"] == (~wrong).sum()
     assert table.loc["difference", "auc"] == pytest.approx(
         table.loc["without disputed faces", "auc"] - table.loc["all faces", "auc"]

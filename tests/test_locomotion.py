@@ -514,6 +514,11 @@ def test_groups_are_compared_by_animal_as_scipy_does_it():
     assert curve["sem"] == pytest.approx(100 * scipy_stats.sem(x))
 
 
+def late_params() -> LocomotionParams:
+    """A window in which nothing was filmed."""
+    return make_params(window_start_min=20.0, window_end_min=25.0)
+
+
 def test_one_animal_a_group_is_described_and_not_tested_and_a_lacking_group_is_a_fault(tmp_path):
     minutes = make_minutes({"vehicle": {"v": [3.0]}, "1 % AC": {"a": [2.0]}})
     result = compare_locomotion(minutes, make_params())
@@ -530,6 +535,11 @@ def test_one_animal_a_group_is_described_and_not_tested_and_a_lacking_group_is_a
     assert "not tested" in sentences["over time"]
     page = plots.plot_locomotion(result)
     assert "no animal with a value" in words(page).replace("\n", " ")
+    unseen = minutes.assign(distance_cm=minutes["distance_cm"].where(minutes["treatment"] == "vehicle"))
+    for cannot in (compare_locomotion(unseen, make_params()), compare_locomotion(minutes, late_params())):
+        assert cannot.tests["treated"].table["p"].isna().all()
+        assert cannot.over_time.table["p"].isna().all()
+        assert plots.plot_locomotion(cannot).axes
     with pytest.raises(PainlibError, match="group '1 % AC' has no animal"):
         compare_locomotion(minutes[minutes["treatment"] == "vehicle"], make_params())
 

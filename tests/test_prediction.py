@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy.special import softmax
 
-from painlib import face_judge
+from painlib import face_judge, judging
 from painlib.cohort import Recording
 from painlib.engines import Engine
 from painlib.face_judge import FaceJudge, open_judge
@@ -239,6 +239,17 @@ def test_more_faces_than_go_through_at_once_are_judged_alike(net, monkeypatch):
     whole = FaceJudge(net, "cpu").probabilities(faces)
     monkeypatch.setattr(face_judge, "AT_ONCE", 4)
     np.testing.assert_allclose(FaceJudge(net, "cpu").probabilities(faces), whole, atol=1e-6)
+
+
+def test_faces_cut_otherwise_than_those_of_training_are_told(net, monkeypatch):
+    card, cut = build_card(net), {"crop_px": 800, "border": "shift", "likelihood_threshold": 0.9}
+    monkeypatch.setattr(judging, "read_crop_facts", lambda workdir: cut)
+    assert judging.note_cut(card, Path("here")) == ""
+    cut |= {"crop_px": 300, "border": "pad"}
+    told = judging.note_cut(card, Path("here"))
+    assert told.endswith(
+        "than those the model learned from: crop_px 300 (there 800), border pad (there shift)"
+    )
 
 
 def test_an_animal_without_a_label_that_bears_a_training_animals_name_is_named(net):

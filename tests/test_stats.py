@@ -526,6 +526,35 @@ def test_an_assay_that_was_not_filmed_before_says_so():
     assert result.pre.sentence == "Before treatment nothing was compared: not filmed then: drug and vehicle."
 
 
+def test_recordings_before_treatment_that_name_none_stand_with_what_their_animal_got_later():
+    """As the table in the README: the treatment is written where it was given."""
+    before, after = {"AC": [0.1, 0.2], "vehicle": [0.2, 0.3]}, {"AC": [0.5, 0.7], "vehicle": [0.2, 0.4]}
+    named = film_before_and_after(before, after)
+    blank = named.assign(treatment=named["treatment"].mask(named["phase"] == "pre", ""))
+    found = run(stats.assign_treatment(blank), ["AC", "vehicle"], "vehicle")
+    expected = run(named, ["AC", "vehicle"], "vehicle")
+    pd.testing.assert_frame_equal(found.pre.table, expected.pre.table)
+    assert found.change.sentence == expected.change.sentence
+    # With two treatments the film before them is of neither, but for those of its period.
+    again = named[named["subject"] == "AC_0"].query("phase == 'post'").assign(recording="more", treatment="B")
+    crossed = pd.concat([blank, again])
+    told = run(stats.assign_treatment(crossed), ["AC", "vehicle"], "vehicle")
+    assert (
+        "of no group, since they name no treatment and not one alone followed: AC_0_pre" in told.pre.sentence
+    )
+    assert told.pre.animals["subject"].tolist() == ["AC_1", "vehicle_0", "vehicle_1"]
+    second = crossed["recording"] == "more"
+    periods = crossed.assign(period=np.where(second, "2", "1"))
+    whole = run(stats.assign_treatment(periods), ["AC", "vehicle"], "vehicle")
+    assert len(whole.pre.animals) == 4
+    lost = periods[~((periods["phase"] == "post") & (periods["subject"] == "AC_0") & ~second)]
+    third = stats.assign_treatment(lost).query("recording == 'AC_0_pre'")  # its period's other film is gone
+    assert third["treatment"].eq("").all()
+    alone = run(stats.assign_treatment(crossed[crossed["subject"] == "AC_0"]), ["AC"], "AC")
+    assert "not filmed then: AC; filmed then, but of no group" in alone.pre.sentence
+    assert "filmed before treatment; filmed then, but of no group" in alone.change.sentence
+
+
 def test_statistics_are_written_for_people_and_for_programs(tmp_path: Path):
     minutes = make_minutes({"drug": [0.5, 0.6], "vehicle": [0.1, 0.2]})
     result = run(minutes, ["drug", "vehicle"], "vehicle")
@@ -750,7 +779,7 @@ def test_after_against_before_needs_both_and_says_what_lacks():
     after = {"AC": [0.5, 0.6], "vehicle": [0.2, 0.3]}
     none = run(make_minutes(after), ["AC", "vehicle"], "vehicle").change
     assert none.table.empty
-    assert "no animal was filmed before treatment" in none.sentence
+    assert "no animal of these groups was filmed before treatment" in none.sentence
     one = run(film_before_and_after({"AC": [0.1, 0.2]}, after), ["AC", "vehicle"], "vehicle").change
     assert one.table["comparison"].tolist() == ["AC - before"]
     assert "Not filmed before: vehicle." in one.sentence

@@ -29,10 +29,13 @@ def check_pose(
             findings.tell("pose network", _describe_backbone(params))
     elif params.pose_source == "network" and params.pose_network:
         from painlib.pose.files import load_pose_network
+        from painlib.pose.network import check_scale
 
         with findings.gather():
             network = load_pose_network(params.pose_network, params.point_names)
             findings.tell("pose network", ", ".join(name for name in network.point_names if name))
+            for size in {(film.info.width, film.info.height) for film in films.values()}:
+                check_scale(network, size, params.pose_width, params.pose_height)
     elif params.pose_source == "tracker" and cohort is not None:
         from painlib.cohort import iter_recordings
 

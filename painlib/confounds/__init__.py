@@ -22,6 +22,7 @@ from painlib.confounds.pictures import pick_faces, shrink_faces
 from painlib.confounds.untreated import (
     check_time,
     check_time_score,
+    describe_reach,
     find_untreated_arm,
     load_arm,
     pick_arm_faces,
@@ -46,6 +47,7 @@ __all__ = [
     "collect_verdicts",
     "compare_networks",
     "compare_training",
+    "describe_reach",
     "examine_confounds",
     "find_disputed",
     "find_near_duplicates",

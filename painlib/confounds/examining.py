@@ -19,7 +19,7 @@ from painlib.confounds.label_alone import (
 )
 from painlib.confounds.near_duplicates import check_near_duplicates, find_near_duplicates
 from painlib.confounds.pictures import PICTURE_PX, pick_faces, shrink_faces
-from painlib.confounds.untreated import check_time, check_time_score
+from painlib.confounds.untreated import check_time, check_time_score, note_reach
 from painlib.faults import PainlibError
 
 
@@ -43,13 +43,15 @@ def examine_confounds(
     seed: int,
     faces_per_recording: int = 100,
     limits: ConfoundLimits = LIMITS,
+    reach: str = "",
 ) -> Confounds:
     """Ask every question of QUESTIONS.
 
     `inputs` (n, px, px, 3) uint8 and `out_of_fold`, their n rows (recording, subject, camera, frame, label,
     fold, p_no_pain, p_pain): the labelled faces. `arm_inputs` (m, px, px, 3) and `arm_faces`, their m rows
     (`pick_arm_faces`: recording, subject, label 0 early, 1 late) with p_pain (`score_arm`): animals without
-    pain; no rows where there are none. Pictures are looked at in `faces_per_recording` faces of each
+    pain; no rows where there are none; `reach`: how long they were filmed (`describe_reach`), said where time
+    was tested and not raised. Pictures are looked at in `faces_per_recording` faces of each
     recording, at 64 px.
     """
     for images, table, whose in ((inputs, out_of_fold, "labelled"), (arm_inputs, arm_faces, "untreated")):
@@ -65,11 +67,17 @@ def examine_confounds(
     features = describe_faces(pictures)
     arm_faces = arm_faces.reset_index(drop=True)
     arm_features = _describe_arm(arm_inputs)
+    time = [
+        note_reach(answer, reach)
+        for answer in (
+            check_time(arm_features, arm_faces, seed, limits),
+            check_time_score(arm_faces["p_pain"].to_numpy(np.float64), arm_faces, seed, limits),
+        )
+    ]
     verdicts = collect_verdicts(
         [
             check_chance(out_of_fold, seed),
-            check_time(arm_features, arm_faces, seed, limits),
-            check_time_score(arm_faces["p_pain"].to_numpy(np.float64), arm_faces, seed, limits),
+            *time,
             check_identity(out_of_fold, limits),
             check_camera(sample, seed, limits),
             check_brightness(pictures, sample, seed, limits),

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -77,6 +78,32 @@ def pick_arm_faces(index: pd.DataFrame, arm: pd.DataFrame, per_recording: int, s
     both = faces.groupby("subject")["label"].transform("nunique") == 2
     faces = faces[both.astype(bool)]
     return faces.iloc[pick_faces(faces, per_recording, seed)]
+
+
+def describe_reach(recordings: Sequence[Recording], arm: pd.DataFrame, index: pd.DataFrame) -> str:
+    """Where animals without pain were filmed less long after time zero than those labelled pain, by a minute
+    or more (medians of recordings' last faces): that, in words; else "".
+
+    `arm`: of `find_untreated_arm`; `index`: that of a `FaceStore`.
+    """
+    zero = {recording.name: recording.time_zero_s for recording in recordings}
+    minutes = (index["time_s"] - index["recording"].map(zero).astype(float)) / 60
+    last = minutes.groupby(index["recording"].astype(str)).max()
+    pain = last[last.index.isin([one.name for one in recordings if one.label == "pain"])]
+    late = last[last.index.isin(arm.loc[arm["label"] == LATE, "recording"])]
+    if pain.empty or late.empty or late.median() > pain.median() - 1:
+        return ""
+    return (
+        f"Animals without pain were filmed to minute {late.median():.0f} after time zero, those labelled "
+        f"pain to minute {pain.median():.0f} (medians): what changes only later was not tested."
+    )
+
+
+def note_reach(answer: Answer, reach: str) -> Answer:
+    """The answer, with `describe_reach` said beside it where time was tested and not raised."""
+    if not reach or answer.verdict != "not raised":
+        return answer
+    return replace(answer, why=f"{answer.why} {reach}")
 
 
 def load_arm(

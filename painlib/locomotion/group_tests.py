@@ -82,7 +82,7 @@ def compare_locomotion(minutes: pd.DataFrame, params: LocomotionParams) -> Locom
     if not pre["total_m"].notna().any():
         told = "Before treatment nothing was compared: no animal was filmed for long enough then."
         tests["habituation"] = no_test(told)
-    asked = _Assay("locomotion", tuple(params.groups), params.control, (start, end), tests["treated"])
+    asked = _Assay("moving distance", tuple(params.groups), params.control, (start, end), tests["treated"])
     totals = pd.concat([pre.assign(stretch="habituation"), after.assign(stretch="treated")])
     columns = ["subject", "treatment", "stretch", "total_m", "m_per_min", "n_minutes", "n_minutes_absent"]
     return LocomotionResult(
@@ -100,9 +100,12 @@ def compare_locomotion(minutes: pd.DataFrame, params: LocomotionParams) -> Locom
 
 def _compare_over_time(minutes: pd.DataFrame, asked: _Assay, alpha: float, seed: int) -> AnimalTests:
     """Of the animals whose totals are compared, in m of each minute."""
-    own = minutes[minutes["subject"].isin(asked.post.animals["subject"])]
-    curves = own.assign(
-        m_per_min=own["distance_cm"] / CM_PER_M, recording=own["subject"], phase="", trained_on=False
+    with_total = minutes["subject"].isin(asked.post.animals["subject"])
+    curves = minutes.assign(
+        m_per_min=(minutes["distance_cm"] / CM_PER_M).where(with_total),
+        recording=minutes["subject"],
+        phase="",
+        trained_on=False,
     )
     return run_animal_tests(curves, asked, paired=False, alpha=alpha, seed=seed, column="m_per_min")
 

@@ -168,6 +168,20 @@ def choose_device(device: str) -> str:
     return device
 
 
+def check_scale(network: Any, size: tuple[int, int], max_width: int, max_height: int) -> None:
+    """Raise `PainlibError` where frames of `size` (width, height) would be shrunk otherwise for this network
+    than those were that it learned from, as far as it says: heads would be of another size than any it knows.
+    """
+    trained = getattr(network, "width", 0), getattr(network, "height", 0)
+    if not all(trained) or fit_size(*size, *trained) == fit_size(*size, max_width, max_height):
+        return
+    raise PainlibError(
+        f"Parameters `pose_width` and `pose_height`: expected {trained[0]} and {trained[1]}, which frames "
+        f"were shrunk to fit when the pose network was trained, got {max_width} and {max_height}. Heads "
+        "would be of another size than those that it knows. Set both to the network's, or train another."
+    )
+
+
 def fit_size(width: int, height: int, max_width: int, max_height: int) -> tuple[int, int]:
     """Width and height of a frame shrunk to fit `max_width` x `max_height` px: same aspect, never larger."""
     scale = min(1.0, max_width / width, max_height / height)

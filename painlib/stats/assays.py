@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -13,6 +13,7 @@ from painlib.stats.designs import (
     check_groups,
     describe_groups,
     minute_curves,
+    note_untreated,
     post_minutes,
     pre_minutes,
     summarise_window,
@@ -118,8 +119,9 @@ def compare_pre(
     before = pre_minutes(minutes, pre_window_min)
     unfilmed = [group for group in groups if group not in set(before["treatment"])]
     if unfilmed:
-        return no_test(f"Before treatment nothing was compared: not filmed then: {join_words(unfilmed)}.")
-    return compare_groups(
+        told = f"not filmed then: {join_words(unfilmed)}{note_untreated(before)}"
+        return no_test(f"Before treatment nothing was compared: {told}.")
+    found = compare_groups(
         summarise_window(before, -pre_window_min, 0),
         groups,
         control,
@@ -130,6 +132,8 @@ def compare_pre(
         measure=_name_pre(pre_window_min),
         assay=assay,
     )
+    lost = note_untreated(before).removeprefix("; ")
+    return replace(found, sentence=f"{found.sentence} {lost[:1].upper()}{lost[1:]}.") if lost else found
 
 
 def _name_pre(pre_window_min: float) -> str:

@@ -11,6 +11,7 @@ from painlib.stats.comparisons import Row, compute_paired_t
 from painlib.stats.designs import (
     note_known,
     note_minutes,
+    note_untreated,
     post_minutes,
     pre_minutes,
     select_animals,
@@ -44,7 +45,8 @@ def compare_change(
     before = pre_minutes(minutes, pre_window_min)
     filmed = [group for group in groups if group in set(before["treatment"])]
     if pre_window_min < 1 or not filmed:
-        return no_test("Before and after were not compared: no animal was filmed before treatment.")
+        told = f"no animal of these groups was filmed before treatment{note_untreated(before)}"
+        return no_test(f"Before and after were not compared: {told}.")
     after = summarise_window(post_minutes(minutes), *window_min)
     values = {"after": after, "before": summarise_window(before, -pre_window_min, 0)}
     selected = {name: select_animals(table, filmed) for name, table in values.items()}

@@ -45,6 +45,16 @@ def pre_minutes(minutes: pd.DataFrame, pre_window_min: float) -> pd.DataFrame:
     return before[before["minute"] >= -pre_window_min]
 
 
+def note_untreated(before: pd.DataFrame) -> str:
+    """Which recordings before treatment belong to no group since it cannot be told what followed, or ""."""
+    unknown = before[(before["treatment"] == "") & ~before["trained_on"]]
+    names = sorted(set(unknown["recording"].astype(str)))
+    if not names:
+        return ""
+    some = f"{', '.join(names[:6])}{' and others' if len(names) > 6 else ''}"
+    return f"; filmed then, but of no group, since they name no treatment and not one alone followed: {some}"
+
+
 def leave_out_fragments(minutes: pd.DataFrame) -> pd.DataFrame:
     """Without the first or last minute of a recording where it has less than half of the time points that its
     minutes have (median).

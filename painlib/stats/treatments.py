@@ -92,7 +92,8 @@ def assign_treatment(
     """Give `minutes` their `treatment` from their own column, the cohort table, or a sealed key file.
 
     The key is a csv `subject, treatment` or (a crossover) `recording, treatment`, and is opened nowhere else.
-    Without a key an animal may stay without a treatment: it is then in no group. All faults come in one
+    Without a key an animal may stay without a treatment: it is then in no group. A recording before treatment
+    (phase `pre`) that names none has the one that its animal got later. All faults come in one
     `PainlibError`.
     """
     return _assign([minutes], cohort, key)[0]
@@ -153,6 +154,8 @@ def _assign(
                     f"{key_name} '{name}' has no treatment: expected a row in the key, or a cohort entry."
                 )
             treatments[row.recording] = next(iter(given.values()), "")
+        if "phase" in who:
+            treatments |= _find_later_treatments(who, treatments)
         result.append(table.assign(treatment=table["recording"].map(treatments)))
     for sources, names in disagreeing.items():
         faults.add(
@@ -161,6 +164,19 @@ def _assign(
         )
     faults.raise_if_any(f"Treatments{f', key {key}' if key is not None else ''}: mend these")
     return result
+
+
+def _find_later_treatments(who: pd.DataFrame, treatments: dict[Any, str]) -> dict[Any, str]:
+    """Of recordings before treatment that name none: the one that the animal got in that period (none is one
+    too), where it got one only. `who`: a row a recording."""
+    known = who.assign(treatment=who["recording"].map(treatments))
+    found = {}
+    for row in known[(known["treatment"] == "") & (known["phase"] == "pre")].itertuples():
+        own = known[(known["subject"] == row.subject) & (known["treatment"] != "")]
+        own = own[own["period"] == row.period]
+        if own["treatment"].nunique() == 1:
+            found[row.recording] = str(own["treatment"].iloc[0])
+    return found
 
 
 def _read_key(path: Path, faults: Faults, blind: bool) -> tuple[str, dict[str, str]]:
