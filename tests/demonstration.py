@@ -224,8 +224,11 @@ def join_truth(folder: Path, faces: pd.DataFrame) -> pd.DataFrame:
 
 
 def measure_pose(folder: Path, recordings: list[Recording], threshold: float) -> dict:
-    """Error of visible points over the frontal eye distance, and rules against true visibility."""
-    errors, found, true, widest = [], [], [], 0.0
+    """Error of visible points over the animal's own frontal eye distance, and rules against true
+    visibility."""
+    errors: dict[str, list[np.ndarray]] = {}
+    widest: dict[str, float] = {}
+    found, true = [], []
     for recording in recordings:
         for video in recording.cameras:
             name = f"{recording.name}_{video.camera}.parquet"
@@ -234,16 +237,19 @@ def measure_pose(folder: Path, recordings: list[Recording], threshold: float) ->
             seen = truth[[f"{point}_visible" for point in KEYPOINTS]].to_numpy(bool)
             at = {kind: np.stack([kind_of[[f"{p}_x", f"{p}_y"]].to_numpy(float) for p in KEYPOINTS], 1)
                   for kind, kind_of in (("pose", pose), ("truth", truth))}  # fmt: skip
-            errors.append(np.linalg.norm(at["pose"] - at["truth"], axis=2)[seen])
+            apart = np.linalg.norm(at["pose"] - at["truth"], axis=2)[seen]
+            errors.setdefault(recording.subject, []).append(apart)
             eyes = np.linalg.norm(at["truth"][:, 1] - at["truth"][:, 2], axis=1)[seen.all(axis=1)]
-            widest = max(widest, float(np.quantile(eyes, 0.98)) if len(eyes) else 0.0)
+            frontal = float(np.quantile(eyes, 0.98)) if len(eyes) else 0.0
+            widest[recording.subject] = max(widest.get(recording.subject, 0.0), frontal)
             likelihood = pose[[f"{point}_likelihood" for point in KEYPOINTS]].to_numpy()
             found.append(apply_rules(likelihood, threshold))
             true.append(apply_rules(seen.astype(float), 0.5))
-    error, rule, truth_rule = (np.concatenate(parts) for parts in (errors, found, true))
+    shares = [np.concatenate(own) / widest[subject] for subject, own in errors.items()]
+    error, rule, truth_rule = (np.concatenate(parts) for parts in (shares, found, true))
     return {
-        "pose_error_share": float(np.median(error) / widest),
-        "frontal_eye_distance_px": widest,
+        "pose_error_share": float(np.median(error)),
+        "frontal_eye_distance_px": sorted(round(px, 1) for px in widest.values()),
         "rule_agreement": float((rule == truth_rule).mean()),
         "rule_recall": {str(r): round(float((rule[truth_rule == r] == r).mean()), 3) for r in (0, 1, 2, 3)},
         "faceless": float((truth_rule == 0).mean()),

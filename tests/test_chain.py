@@ -9,12 +9,14 @@ import sys
 import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
 from painlib.demo import DemoParams, draw_cohort
+from painlib.faces import FaceStore
 from painlib.params import STAGES as STAGES_OF_ALL
 from painlib.tables import read_table
 
@@ -134,6 +136,25 @@ def test_the_classifier_trained_without_disputed_faces_stands_beside_the_one_tha
     disputed = pd.read_csv(lab / "out" / "confounds" / "disputed_animals.csv")["n_disputed"].sum()
     assert faces["all faces"] - faces["without disputed faces"] == disputed
     assert found["n_animals"].eq(4).all()
+
+
+def test_the_model_folder_alone_judges_faces_elsewhere_as_the_run_did(lab, tmp_path):
+    shutil.copytree(lab / "out" / "model", tmp_path / "carried")
+    store = FaceStore(lab / "out")
+    rows = [0, len(store) // 2, len(store) - 1]
+    for row, face in zip(rows, store.read(rows), strict=True):
+        cv2.imwrite(str(tmp_path / f"{row}.png"), cv2.cvtColor(face, cv2.COLOR_RGB2BGR))
+    names = [f"{row}.png" for row in rows]
+    asked = ["score", *names, "--model", "carried", "--face", "--out", "s.csv"]
+    subprocess.run(
+        [sys.executable, "-m", "painlib.cli", *asked],
+        cwd=tmp_path, check=True, capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    key = ["recording", "camera", "frame"]
+    frames = read_table(lab / "out" / "predictions" / "frames.parquet", "frames")
+    expected = store.index.loc[rows, key].astype({"frame": frames["frame"].dtype}).merge(frames, on=key)
+    scores = pd.read_csv(tmp_path / "s.csv")
+    np.testing.assert_allclose(scores["p_pain"], expected["p_pain"], atol=1e-3)
 
 
 def test_the_report_needs_nothing_from_elsewhere_and_says_that_mice_are_drawn(lab):

@@ -88,19 +88,22 @@ def test_recordings_before_treatment_have_their_own_clock() -> None:
     assert "Time after capsaicin (min)" in labels_of(after)
 
 
-def test_coverage_is_compared_per_animal_with_mean_and_sem() -> None:
-    windows = pd.DataFrame(
-        [("a", "x", 0.2), ("a", "x", 0.4), ("b", "x", 0.5), ("c", "y", 0.9), ("d", "y", np.nan)],
-        columns=["subject", "treatment", "coverage"],
-    )
-    ax = plots.plot_coverage_groups(windows.assign(trained_on=windows["subject"] == "c"))
+def test_coverage_is_compared_per_animal_with_mean_and_sem_of_animals_not_trained_on() -> None:
+    rows = [("a", "x", 0.2), ("a", "x", 0.4), ("b", "x", 0.5), ("c", "y", 0.9), ("d", "y", np.nan)]
+    rows += [("e", "y", 0.1), ("f", "z", 0.1)]
+    windows = pd.DataFrame(rows, columns=["subject", "treatment", "coverage"])
+    ax = plots.plot_coverage_groups(windows.assign(trained_on=windows["subject"].isin(["e", "f"])))
     points = [sorted(line.get_ydata()) for line in artists(ax, "animals")]
     assert points[0] == pytest.approx([0.3, 0.5])
     assert points[1] == pytest.approx([0.9])
     assert [line.get_ydata()[0] for line in artists(ax, "mean")] == pytest.approx([0.4, 0.9])
     (bar,) = artists(ax, "sem")
     assert bar.get_segments()[0][:, 1] == pytest.approx([0.3, 0.5])  # SEM of 0.3 and 0.5 is 0.1
-    assert [label.get_text() for label in ax.get_xticklabels()] == ["x\nn = 2", "y\nn = 1\n1 trained on"]
+    assert [label.get_text() for label in ax.get_xticklabels()] == [
+        "x\nn = 2",
+        "y\nn = 1\n1 trained on,\nleft out",
+        "z\nn = 0\n1 trained on,\nleft out",
+    ]
 
 
 # --- 04_statistics ---

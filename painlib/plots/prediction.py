@@ -126,16 +126,18 @@ def plot_coverage_groups(
     """Share of time points that were evaluated, per animal and group, with mean and SEM.
 
     `windows`: one row a recording, as `window_means` gives them: `subject`, `treatment`, `trained_on`,
-    `coverage` (0 to 1, NaN without time points). How many animals of a group the model was trained on
-    stands under its name.
+    `coverage` (0 to 1, NaN without time points). Animals that the model was trained on are left out; how many
+    of a group stands under its name.
     """
     ax = panel_axes(ax)
     looks = find_treatment_looks(windows) if looks is None else looks
     groups = [name for name in looks if (windows["treatment"] == name).any()]
     ax.set(ylim=(-0.02, 1.02), ylabel="Coverage (evaluated share\nof time points)", xlabel="Treatment")
-    animals = average_animals(windows, groups, "treatment", "coverage")
-    trained = windows[windows["trained_on"].astype(bool)].groupby("treatment")["subject"].nunique()
-    draw_groups(ax, animals, looks, remarks={str(group): f"{n} trained on" for group, n in trained.items()})
+    known = windows["trained_on"].astype(bool)
+    animals = average_animals(windows[~known], groups, "treatment", "coverage")
+    trained = windows[known].groupby("treatment")["subject"].nunique()
+    remarks = {str(group): f"{n} trained on,\nleft out" for group, n in trained.items()}
+    draw_groups(ax, animals, looks, remarks=remarks)
     if not any(len(values) for values in animals.values()):
-        say_instead(ax, "no time point in the window")
+        say_instead(ax, "no time point in the window of a new animal")
     return ax

@@ -66,7 +66,8 @@ def check_backbone(name: str) -> None:
 
 
 def _suit_random_start(config: dict[str, Any]) -> None:
-    """Ours, for short trainings from random weights; with published weights DeepLabCut's defaults stand.
+    """Ours, for short trainings from random weights; with published weights DeepLabCut's own losses, targets
+    and scaling stand (the cosine schedule and mirrored frames are ours in either case).
 
     A few thousand steps bring likelihoods near 0 and 1 under cross entropy (DeepLabCut's older loss), and not
     under its default, a squared error. On drawn training animals, held out, 28 epochs, one seed, crop rules
