@@ -164,7 +164,9 @@ def stage_status(stage: str, params: StageParams, inputs: Sequence[str | Path] =
         or _describe_outputs(record, params.workdir)
         or _describe_faults(record)
     )
-    return StageStatus("stale", reason) if reason else StageStatus("done", f"finished {record['end']}")
+    if reason:
+        return StageStatus("stale", reason)
+    return StageStatus("done", f"finished {record['end']}{_describe_commit(record)}")
 
 
 def read_provenance(stage: str, workdir: str | Path) -> dict[str, Any] | None:
@@ -217,6 +219,15 @@ def _plain_params(params: StageParams) -> dict[str, Any]:
 def _describe_version(record: dict[str, Any]) -> str:
     before, now = record.get("painlib"), find_version()
     return f"painlib: {before} -> {now}" if before != now else ""
+
+
+def _describe_commit(record: dict[str, Any]) -> str:
+    """Where another commit of the same version made it: said, since nobody can tell what that changes."""
+    before, now = str(record.get("commit") or ""), find_commit()
+    if not before or not now or before == now:
+        return ""
+    shown = [f"{commit[:9]}{'+changed' if '+' in commit else ''}" for commit in (before, now)]
+    return f", by painlib at {shown[0]}, now {shown[1]} (--force runs it again)"
 
 
 def _describe_params(record: dict[str, Any], params: StageParams) -> str:

@@ -115,7 +115,7 @@ def run_stage(
     entry.reason = "--force" if force and found.state == "done" else found.reason
     if found.state == "done" and not force:
         entry.outcome = "skipped"
-        say(f"{stage.name}: done before and unchanged, skipped")
+        say(f"{stage.name}: done before and unchanged, skipped ({found.reason})")
         return True
     say(f"{stage.name}: running ({entry.reason})")
     started = time.monotonic()

@@ -174,6 +174,30 @@ def test_a_lost_or_cut_output_makes_a_stage_stale(project: Project) -> None:
     assert project.status() == ("stale", "output missing: predictions/minutes.parquet")
 
 
+def test_another_commit_of_the_same_version_is_told_and_makes_nothing_stale(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = project.run()
+    record = json.loads(file.read_text())
+    for before, now, told in (
+        ("a" * 40, "b" * 40, ", by painlib at aaaaaaaaa, now bbbbbbbbb (--force runs it again)"),
+        (
+            "a" * 40,
+            f"{'a' * 40}+changed",
+            ", by painlib at aaaaaaaaa, now aaaaaaaaa+changed (--force runs it",
+        ),
+        ("a" * 40, "a" * 40, ""),
+        ("a" * 40, "", ""),
+        ("", "b" * 40, ""),
+    ):
+        file.write_text(json.dumps({**record, "commit": before}))
+        monkeypatch.setattr(provenance, "find_commit", lambda now=now: now)
+        state, reason = project.status()
+        assert state == "done"
+        assert reason.startswith(f"finished {record['end']}{told}")
+        assert told or reason == f"finished {record['end']}"
+
+
 def test_another_version_of_painlib_makes_a_stage_stale(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
