@@ -52,7 +52,8 @@ def test_mislabelled_animals_are_raised_by_name_and_no_others(seed):
         )
         assert name_animals(confounds) == set(wrong)
         raised = set(confounds.verdicts.query("verdict == 'raised'")["name"])
-        assert raised - {"chance"} == ({"mislabelled animals"} if wrong else set())
+        # With two of twelve animals labelled the wrong way round the classifier may be at chance, which is said too.
+        assert raised - ({"chance"} if wrong else set()) == ({"mislabelled animals"} if wrong else set())
 
 
 def name_animals(confounds: Confounds) -> set[str]:
