@@ -52,7 +52,7 @@ def test_mislabelled_animals_are_raised_by_name_and_no_others(seed):
         )
         assert name_animals(confounds) == set(wrong)
         raised = set(confounds.verdicts.query("verdict == 'raised'")["name"])
-        # With two of twelve animals labelled the wrong way round the classifier may be at chance, which is said too.
+        # With two of twelve animals mislabelled the classifier may be at chance, which is said too.
         assert raised - ({"chance"} if wrong else set()) == ({"mislabelled animals"} if wrong else set())
 
 
