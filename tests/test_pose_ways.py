@@ -90,7 +90,9 @@ def test_faster_ways_decide_alike_on_drawn_mice(kept, film):
     if film == "film":
         recordings = iter_recordings(load_cohort(draw_film(here / "cohort")))
     else:
-        recordings = [recording for recording in known if not recording.label]
+        judged = [recording for recording in known if not recording.label]
+        some = sorted({recording.subject for recording in judged})[:6]  # two of each group
+        recordings = [recording for recording in judged if recording.subject in some]
     assert params.crop_px is not None
     ways = compare_ways(
         recordings,

@@ -1,4 +1,5 @@
-"""Long checks on drawn mice (`make verify`): five seeds, on animals that nothing was trained on."""
+"""Long checks on drawn mice (`make verify`): five seeds (attribution: three), on animals that nothing was trained
+on."""
 
 import json
 
@@ -49,7 +50,7 @@ def test_nothing_is_read_where_pain_does_not_show(seed, kept):
     assert low <= 0.5 <= high
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", SEEDS[:3])  # networks at 224 px besides: a quarter of an hour each
 def test_attribution_lies_on_the_head_and_proposals_follow_the_true_regions(seed, kept):
     folder = kept / f"strength1_seed{seed}"
     held = run_demonstration(folder, seed, 1.0)
