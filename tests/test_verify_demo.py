@@ -1,5 +1,5 @@
-"""Long checks on drawn mice (`make verify`): five seeds (attribution: three), on animals that nothing was trained
-on."""
+"""Long checks on drawn mice (`make verify`), on animals that nothing was trained on: five seeds; of attribution
+three."""
 
 import json
 
