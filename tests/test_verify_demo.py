@@ -1,5 +1,5 @@
-"""Long checks on drawn mice (`make verify`), on animals that nothing was trained on: five seeds; of attribution
-three."""
+"""Long checks on drawn mice (`make verify`), on animals that nothing was trained on: five seeds; three of
+attribution."""
 
 import json
 
