@@ -24,6 +24,7 @@ from painlib.model_card import ModelCard
 from painlib.params import PredictParams
 from painlib.prediction import check_labels, mark_trained, tabulate_frames
 from painlib.progress import redirect_progress, report_progress, track
+from painlib.provenance import read_provenance
 from painlib.regions import load_landmarks
 from painlib.tables import read_fingerprint, read_table, write_table, write_whole
 from painlib.work_places import Place, choose_place
@@ -34,13 +35,11 @@ FORMAT = 3  # raised when the same faces and model would give another table, or 
 
 def note_cut(card: ModelCard, workdir: Path) -> str:
     """What sets how the faces under `workdir` were cut apart from how those were that the model learned from,
-    in words, or ""."""
+    in words, or "". A size that was found from the heads here (`crop_px` null) is as it should be."""
     here, there = read_crop_facts(workdir), card.crop.model_dump()
-    told = [
-        f"{name} {here[name]} (there {there[name]})"
-        for name in ("crop_px", "border", "likelihood_threshold")
-        if here[name] != there[name]
-    ]
+    chosen = (read_provenance("crop", workdir) or {}).get("params", {}).get("crop_px") is not None
+    names = [*(["crop_px"] if chosen else []), "border", "likelihood_threshold", "jpeg_quality"]
+    told = [f"{name} {here[name]} (there {there[name]})" for name in names if here[name] != there[name]]
     return f"faces cut otherwise than those the model learned from: {', '.join(told)}" if told else ""
 
 

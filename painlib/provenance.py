@@ -227,7 +227,7 @@ def _describe_commit(record: dict[str, Any]) -> str:
     if not before or not now or before == now:
         return ""
     shown = [f"{commit[:9]}{'+changed' if '+' in commit else ''}" for commit in (before, now)]
-    return f", by painlib at {shown[0]}, now {shown[1]} (--force runs it again)"
+    return f", by painlib at {shown[0]}, now {shown[1]} (--force runs stages again)"
 
 
 def _describe_params(record: dict[str, Any], params: StageParams) -> str:

@@ -121,7 +121,7 @@ def run_stage(
     started = time.monotonic()
     entry.outcome = "stopped"
     try:
-        if hasattr(params, "workers"):
+        if hasattr(params, "workers") and getattr(params, "retrain", True):
             cluster.start()
         execute_notebook(notebooks / f"{stage.notebook}.ipynb", params, running)
         if not (read_provenance(stage.name, params.workdir) or {}).get("finished"):

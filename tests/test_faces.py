@@ -280,19 +280,6 @@ def test_missing_network_and_missing_video_are_faults(heads, tmp_path):
         extract(nowhere, tmp_path)
 
 
-@pytest.mark.parametrize("trained", [(40, 30), (0, 0), (80, 60), (4000, 60)])
-def test_a_network_is_never_asked_at_another_scale_than_it_was_trained_at(heads, tmp_path, trained):
-    """Frames of 160 x 120 are shrunk to fit 80 x 60; 4000 x 60 makes the same of them."""
-    network = SpotNetwork()
-    network.width, network.height = trained
-    if trained != (40, 30):
-        extract(heads, tmp_path, network)
-        return
-    with pytest.raises(PainlibError, match=r"expected 40 and 30, .* got 80 and 60\. Heads would"):
-        extract(heads, tmp_path, network)
-    assert not list(tmp_path.rglob("*.parquet"))
-
-
 def test_parts_of_a_recording_become_one_table(tmp_path):
     write_heads(tmp_path / "a.mp4", 16)
     write_heads(tmp_path / "b.mp4", 8, first=16)

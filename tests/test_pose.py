@@ -5,12 +5,14 @@ import os
 import pickle
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
 
+from painlib.faces.pose_source import note_scale
 from painlib.faults import PainlibError
 from painlib.pose import (
     KEYPOINTS,
@@ -267,6 +269,24 @@ def test_folders_without_a_network_say_what_was_expected(tmp_path):
     (tmp_path / "config.yaml").write_text("Task: x\n")
     with pytest.raises(PainlibError, match="no trained PyTorch network"):
         load_pose_network(tmp_path)
+
+
+def test_a_network_that_knows_no_size_is_told_it_and_another_size_than_its_own_is_noted(folder):
+    trained = load_pose_network(folder / "network")
+    own = SimpleNamespace(pose_width=trained.width, pose_height=trained.height)
+    assert note_scale(trained, own) == ""
+    other = SimpleNamespace(pose_width=2 * trained.width, pose_height=trained.height)
+    size = f"{trained.width} x {trained.height}"
+    assert f"{2 * trained.width} x {trained.height} px, those of its training {size}" in note_scale(
+        trained, other
+    )
+    before = trained.fingerprint
+    trained.set_size(7, 7)  # it knows
+    assert (f"{trained.width} x {trained.height}", trained.fingerprint) == (size, before)
+    foreign = PoseNetwork(trained.config, trained._weights(), trained.point_names, 0, 0, "cpu")
+    assert note_scale(foreign, other) == ""
+    foreign.set_size(trained.width, trained.height)
+    assert foreign.fingerprint == before
 
 
 def test_frames_are_shrunk_to_fit_and_never_enlarged():

@@ -242,14 +242,19 @@ def test_more_faces_than_go_through_at_once_are_judged_alike(net, monkeypatch):
 
 
 def test_faces_cut_otherwise_than_those_of_training_are_told(net, monkeypatch):
-    card, cut = build_card(net), {"crop_px": 800, "border": "shift", "likelihood_threshold": 0.9}
-    monkeypatch.setattr(judging, "read_crop_facts", lambda workdir: cut)
+    facts = {"crop_px": 800, "border": "shift", "likelihood_threshold": 0.9}
+    given = {"crop_px": 800}
+    monkeypatch.setattr(judging, "read_crop_facts", lambda workdir: {**facts, "jpeg_quality": 95})
+    monkeypatch.setattr(judging, "read_provenance", lambda stage, workdir: {"params": given})
+    card = build_card(net)
     assert judging.note_cut(card, Path("here")) == ""
-    cut |= {"crop_px": 300, "border": "pad"}
+    facts |= {"crop_px": 300, "border": "pad"}
     told = judging.note_cut(card, Path("here"))
     assert told.endswith(
         "than those the model learned from: crop_px 300 (there 800), border pad (there shift)"
     )
+    given["crop_px"] = None  # found from the heads that are here
+    assert judging.note_cut(card, Path("here")).endswith("learned from: border pad (there shift)")
 
 
 def test_an_animal_without_a_label_that_bears_a_training_animals_name_is_named(net):

@@ -180,11 +180,11 @@ def test_another_commit_of_the_same_version_is_told_and_makes_nothing_stale(
     file = project.run()
     record = json.loads(file.read_text())
     for before, now, told in (
-        ("a" * 40, "b" * 40, ", by painlib at aaaaaaaaa, now bbbbbbbbb (--force runs it again)"),
+        ("a" * 40, "b" * 40, ", by painlib at aaaaaaaaa, now bbbbbbbbb (--force runs stages again)"),
         (
             "a" * 40,
             f"{'a' * 40}+changed",
-            ", by painlib at aaaaaaaaa, now aaaaaaaaa+changed (--force runs it",
+            ", by painlib at aaaaaaaaa, now aaaaaaaaa+changed (--force runs stages",
         ),
         ("a" * 40, "a" * 40, ""),
         ("a" * 40, "", ""),

@@ -523,11 +523,12 @@ def test_minutes_that_were_not_filmed_or_have_no_value_are_said_beside_every_num
 def test_an_assay_that_was_not_filmed_before_says_so():
     result = run(make_minutes({"drug": [0.5, 0.6], "vehicle": [0.1, 0.2]}), ["drug", "vehicle"], "vehicle")
     assert result.pre.table.empty
-    assert result.pre.sentence == "Before treatment nothing was compared: not filmed then: drug and vehicle."
+    told = "Before treatment nothing was compared: no recording of then belongs to drug and vehicle."
+    assert result.pre.sentence == told
 
 
-def test_recordings_before_treatment_that_name_none_stand_with_what_their_animal_got_later():
-    """As the table in the README: the treatment is written where it was given."""
+def test_recordings_before_treatment_that_name_none_stand_with_what_their_animal_got_later(tmp_path):
+    """The treatment is written where it was given."""
     before, after = {"AC": [0.1, 0.2], "vehicle": [0.2, 0.3]}, {"AC": [0.5, 0.7], "vehicle": [0.2, 0.4]}
     named = film_before_and_after(before, after)
     blank = named.assign(treatment=named["treatment"].mask(named["phase"] == "pre", ""))
@@ -539,9 +540,9 @@ def test_recordings_before_treatment_that_name_none_stand_with_what_their_animal
     again = named[named["subject"] == "AC_0"].query("phase == 'post'").assign(recording="more", treatment="B")
     crossed = pd.concat([blank, again])
     told = run(stats.assign_treatment(crossed), ["AC", "vehicle"], "vehicle")
-    assert (
-        "of no group, since they name no treatment and not one alone followed: AC_0_pre" in told.pre.sentence
-    )
+    lost = "Left out: of no group, since they name no treatment and not one alone followed: AC_0_pre."
+    assert lost in told.pre.sentence
+    assert lost in told.change.sentence
     assert told.pre.animals["subject"].tolist() == ["AC_1", "vehicle_0", "vehicle_1"]
     second = crossed["recording"] == "more"
     periods = crossed.assign(period=np.where(second, "2", "1"))
@@ -551,8 +552,21 @@ def test_recordings_before_treatment_that_name_none_stand_with_what_their_animal
     third = stats.assign_treatment(lost).query("recording == 'AC_0_pre'")  # its period's other film is gone
     assert third["treatment"].eq("").all()
     alone = run(stats.assign_treatment(crossed[crossed["subject"] == "AC_0"]), ["AC"], "AC")
-    assert "not filmed then: AC; filmed then, but of no group" in alone.pre.sentence
-    assert "filmed before treatment; filmed then, but of no group" in alone.change.sentence
+    assert (
+        "no recording of then belongs to AC; of no group, since they name no treatment" in alone.pre.sentence
+    )
+    assert "belongs to these groups; of no group, since they name no treatment" in alone.change.sentence
+    # What the cohort table names counts too where its film gave no minutes; without it, AC alone is known.
+    gone = crossed[crossed["recording"] != "more"]
+    cohort = crossed.drop_duplicates("recording")[["recording", "subject", "period", "treatment"]]
+    names = [stats.assign_treatment(gone, table).query("recording == 'AC_0_pre'") for table in (None, cohort)]
+    assert [set(table["treatment"]) for table in names] == [{"AC"}, {""}]
+    # A key by recording needs no row for them either, unless it cannot be told.
+    key = write_key(tmp_path / "key.csv", "recording,treatment\nAC_0_post,AC\nAC_1_post,AC\n")
+    sealed = blank[blank["subject"].str.startswith("AC")].assign(treatment="")
+    assert set(stats.assign_treatment(sealed, None, key)["treatment"]) == {"AC"}
+    with pytest.raises(PainlibError, match="recording 'AC_0_pre' has no treatment"):
+        stats.assign_treatment(pd.concat([sealed, again]), None, key)
 
 
 def test_statistics_are_written_for_people_and_for_programs(tmp_path: Path):
@@ -779,10 +793,10 @@ def test_after_against_before_needs_both_and_says_what_lacks():
     after = {"AC": [0.5, 0.6], "vehicle": [0.2, 0.3]}
     none = run(make_minutes(after), ["AC", "vehicle"], "vehicle").change
     assert none.table.empty
-    assert "no animal of these groups was filmed before treatment" in none.sentence
+    assert "no recording before treatment belongs to these groups" in none.sentence
     one = run(film_before_and_after({"AC": [0.1, 0.2]}, after), ["AC", "vehicle"], "vehicle").change
     assert one.table["comparison"].tolist() == ["AC - before"]
-    assert "Not filmed before: vehicle." in one.sentence
+    assert "Without a recording before treatment: vehicle." in one.sentence
     equal = run(
         film_before_and_after({"AC": [0.1, 0.2]}, {**after, "AC": [0.3, 0.4]}), ["AC", "vehicle"], "AC"
     )

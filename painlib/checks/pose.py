@@ -28,14 +28,14 @@ def check_pose(
         with findings.gather():
             findings.tell("pose network", _describe_backbone(params))
     elif params.pose_source == "network" and params.pose_network:
+        from painlib.faces.pose_source import note_scale
         from painlib.pose.files import load_pose_network
-        from painlib.pose.network import check_scale
 
         with findings.gather():
             network = load_pose_network(params.pose_network, params.point_names)
             findings.tell("pose network", ", ".join(name for name in network.point_names if name))
-            for size in {(film.info.width, film.info.height) for film in films.values()}:
-                check_scale(network, size, params.pose_width, params.pose_height)
+            if note := note_scale(network, params):
+                findings.tell("pose network", note)
     elif params.pose_source == "tracker" and cohort is not None:
         from painlib.cohort import iter_recordings
 

@@ -18,7 +18,7 @@ from painlib.faces.crop import Border
 from painlib.faults import PainlibError
 from painlib.places import Place
 from painlib.pose.labels import KEYPOINTS
-from painlib.pose.network import check_scale, fit_size
+from painlib.pose.network import fit_size
 from painlib.tables import read_table
 from painlib.video import Frame
 from painlib.video.timeline import Timeline
@@ -92,7 +92,7 @@ def ask_network(network: Network | None, params: Settings) -> FindPoints:
     def find_points(batch: list[Frame]) -> np.ndarray:
         if network is None:
             raise PainlibError("Expected a pose network, got none.")
-        images = shrink_frames(batch, params, network)
+        images = shrink_frames(batch, params)
         # For one picture of a size an engine costs more than it saves.
         ask = network.predict_plainly if len(batch) == 1 else network.predict
         return scale_points(np.array(ask(images), np.float64), batch[0].size, images[0].shape)
@@ -100,12 +100,8 @@ def ask_network(network: Network | None, params: Settings) -> FindPoints:
     return find_points
 
 
-def shrink_frames(batch: list[Frame], params: Settings, network: Network) -> list[np.ndarray]:
-    """The frames of a batch as the network sees them, (height, width, 3) uint8 RGB.
-
-    Raises `PainlibError` where that is another scale than the one it was trained at.
-    """
-    check_scale(network, batch[0].size, params.pose_width, params.pose_height)
+def shrink_frames(batch: list[Frame], params: Settings) -> list[np.ndarray]:
+    """The frames of a batch as the network sees them, (height, width, 3) uint8 RGB."""
     width, height = _small_size(batch[0], params)
     return [frame.shrunk(width, height) for frame in batch]
 

@@ -63,7 +63,7 @@ class NetworkReader:
     def __call__(self, batch: list[Frame]) -> np.ndarray:
         """(n_frames, 3, 3) x, y in px of the original video, likelihood."""
         self._decoders.update(frame.decoder for frame in batch)
-        images = shrink_frames(batch, self._params, self._network)
+        images = shrink_frames(batch, self._params)
         if self._follower is None:
             found = np.array(self._ask(images), np.float64)
         else:

@@ -17,6 +17,8 @@ from painlib.pose import choose_likelihood_threshold, load_labels, load_pose_net
 if TYPE_CHECKING:
     import pandas as pd
 
+    from painlib.pose.network import PoseNetwork
+
 EVALUATION_COLUMNS = (
     "image", "video", "frame", "subject", "set", "point", "labelled",
     "x", "y", "predicted_x", "predicted_y", "likelihood", "error_px",
@@ -47,9 +49,10 @@ def prepare_pose_network(params: CropParams) -> PoseSource:
     if params.pose_source == "network":
         assert params.pose_network is not None
         network = load_pose_network(params.pose_network, params.point_names)
+        known = {"pose": str(params.pose_network), "pose_scale": note_scale(network, params)}
+        network.set_size(params.pose_width, params.pose_height)
         network.save(folder / "network")
-        known = {"pose": str(params.pose_network), "pose_network": network.fingerprint}
-        return PoseSource(folder / "network", nothing, known)
+        return PoseSource(folder / "network", nothing, {**known, "pose_network": network.fingerprint})
     assert params.labels is not None
     network = train_pose(
         load_labels(params.labels, params.point_names),
@@ -76,6 +79,18 @@ def prepare_pose_network(params: CropParams) -> PoseSource:
         },
     }
     return PoseSource(folder / "network", evaluation, facts)
+
+
+def note_scale(network: PoseNetwork, params: CropParams) -> str:
+    """Where frames are shrunk to fit another size than for the network's training, as far as it says: that,
+    in words, or ""."""
+    trained, asked = (network.width, network.height), (params.pose_width, params.pose_height)
+    if not all(trained) or trained == asked:
+        return ""
+    return (
+        f"frames are shrunk to fit {asked[0]} x {asked[1]} px, those of its training {trained[0]} x "
+        f"{trained[1]}: unless the films differ as much, heads are of another size than those that it knows"
+    )
 
 
 def choose_threshold(params: CropParams, evaluation: pd.DataFrame) -> float:

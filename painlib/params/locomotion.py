@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -78,9 +79,9 @@ class LocomotionParams(StageParams):
                 faults.append(f"{name} needs different names, got {', '.join(map(repr, twice))} twice")
         if self.control not in self.groups:
             faults.append(f"control needs one of {self.groups}, got {self.control!r}")
-        if self.window_end_min < self.window_start_min + 1:
+        if math.floor(self.window_end_min) <= math.ceil(self.window_start_min):
             faults.append(
-                "window_end_min needs at least a minute more than window_start_min "
+                "window_end_min needs at least a whole minute more than window_start_min "
                 f"({self.window_start_min:g} min), got {self.window_end_min:g} min"
             )
         if faults:

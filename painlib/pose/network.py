@@ -122,6 +122,12 @@ class PoseNetwork:
             )
         return folder
 
+    def set_size(self, width: int, height: int) -> None:
+        """Say what frames are shrunk to fit for this network, where it does not know (0)."""
+        if not (self.width and self.height):
+            self.width, self.height = width, height
+            self.fingerprint = self._hash()
+
     def _prepare_model(self) -> None:
         import torch
 
@@ -166,20 +172,6 @@ def choose_device(device: str) -> str:
     if not available.get(device, False):
         raise PainlibError(f"Expected a device of this machine, got `device` = '{device}'. Use auto or cpu.")
     return device
-
-
-def check_scale(network: Any, size: tuple[int, int], max_width: int, max_height: int) -> None:
-    """Raise `PainlibError` where frames of `size` (width, height) would be shrunk otherwise for this network
-    than those were that it learned from, as far as it says: heads would be of another size than any it knows.
-    """
-    trained = getattr(network, "width", 0), getattr(network, "height", 0)
-    if not all(trained) or fit_size(*size, *trained) == fit_size(*size, max_width, max_height):
-        return
-    raise PainlibError(
-        f"Parameters `pose_width` and `pose_height`: expected {trained[0]} and {trained[1]}, which frames "
-        f"were shrunk to fit when the pose network was trained, got {max_width} and {max_height}. Heads "
-        "would be of another size than those that it knows. Set both to the network's, or train another."
-    )
 
 
 def fit_size(width: int, height: int, max_width: int, max_height: int) -> tuple[int, int]:

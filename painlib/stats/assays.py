@@ -119,8 +119,8 @@ def compare_pre(
     before = pre_minutes(minutes, pre_window_min)
     unfilmed = [group for group in groups if group not in set(before["treatment"])]
     if unfilmed:
-        told = f"not filmed then: {join_words(unfilmed)}{note_untreated(before)}"
-        return no_test(f"Before treatment nothing was compared: {told}.")
+        told = [f"no recording of then belongs to {join_words(unfilmed)}", note_untreated(before)]
+        return no_test(f"Before treatment nothing was compared: {'; '.join(filter(None, told))}.")
     found = compare_groups(
         summarise_window(before, -pre_window_min, 0),
         groups,
@@ -132,8 +132,8 @@ def compare_pre(
         measure=_name_pre(pre_window_min),
         assay=assay,
     )
-    lost = note_untreated(before).removeprefix("; ")
-    return replace(found, sentence=f"{found.sentence} {lost[:1].upper()}{lost[1:]}.") if lost else found
+    lost = note_untreated(before)
+    return replace(found, sentence=f"{found.sentence} Left out: {lost}.") if lost else found
 
 
 def _name_pre(pre_window_min: float) -> str:

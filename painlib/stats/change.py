@@ -45,8 +45,8 @@ def compare_change(
     before = pre_minutes(minutes, pre_window_min)
     filmed = [group for group in groups if group in set(before["treatment"])]
     if pre_window_min < 1 or not filmed:
-        told = f"no animal of these groups was filmed before treatment{note_untreated(before)}"
-        return no_test(f"Before and after were not compared: {told}.")
+        told = ["no recording before treatment belongs to these groups", note_untreated(before)]
+        return no_test(f"Before and after were not compared: {'; '.join(filter(None, told))}.")
     after = summarise_window(post_minutes(minutes), *window_min)
     values = {"after": after, "before": summarise_window(before, -pre_window_min, 0)}
     selected = {name: select_animals(table, filmed) for name, table in values.items()}
@@ -61,7 +61,9 @@ def compare_change(
     }
     rows = compute_paired_t(pairs, BEFORE, alpha)
     lacking = [note_minutes(table, filmed) for table in values.values()]
-    cautions = [text for text in (*lacking, note_known(selected["after"][0], after), TIME) if text]
+    lost = note_untreated(before)
+    notes = (*lacking, note_known(selected["after"][0], after), lost, TIME)
+    cautions = [text for text in notes if text]
     measure = (
         f"pain probability over minutes {window_min[0]:g} to {window_min[1]:g}, less the "
         f"{pre_window_min:g} min before treatment"
@@ -70,13 +72,15 @@ def compare_change(
     return GroupTest(
         table=finish_table(rows, measure, assay, "; ".join(cautions)),
         assumptions=no_test("").assumptions,
-        sentence=_write_sentence(rows, measure, [group for group in groups if group not in filmed], alpha),
+        sentence=_write_sentence(rows, measure, [name for name in groups if name not in filmed], lost, alpha),
         excluded=selected["after"][1],
         animals=animals[["group", "subject", "value", "n_recordings"]],
     )
 
 
-def _write_sentence(rows: Sequence[Row], measure: str, unfilmed: Sequence[str], alpha: float) -> str:
+def _write_sentence(
+    rows: Sequence[Row], measure: str, without: Sequence[str], lost: str, alpha: float
+) -> str:
     told = []
     for row in rows:
         who = f"{row['comparison'].removesuffix(f' - {BEFORE}')} (n = {row['n_1']})"
@@ -91,4 +95,5 @@ def _write_sentence(rows: Sequence[Row], measure: str, unfilmed: Sequence[str], 
         )
     how = "paired t within animals" + (", Holm" if len(told) > 1 else "")
     text = f"{measure[0].upper()}{measure[1:]} ({how}): {'; '.join(told)}. {TIME}."
-    return text + (f" Not filmed before: {join_words(list(unfilmed))}." if unfilmed else "")
+    text += f" Without a recording before treatment: {join_words(list(without))}." if without else ""
+    return text + (f" Left out: {lost}." if lost else "")

@@ -46,13 +46,14 @@ def pre_minutes(minutes: pd.DataFrame, pre_window_min: float) -> pd.DataFrame:
 
 
 def note_untreated(before: pd.DataFrame) -> str:
-    """Which recordings before treatment belong to no group since it cannot be told what followed, or ""."""
+    """Which recordings before treatment belong to no group since it cannot be told what followed, in words,
+    or ""."""
     unknown = before[(before["treatment"] == "") & ~before["trained_on"]]
     names = sorted(set(unknown["recording"].astype(str)))
     if not names:
         return ""
     some = f"{', '.join(names[:6])}{' and others' if len(names) > 6 else ''}"
-    return f"; filmed then, but of no group, since they name no treatment and not one alone followed: {some}"
+    return f"of no group, since they name no treatment and not one alone followed: {some}"
 
 
 def leave_out_fragments(minutes: pd.DataFrame) -> pd.DataFrame:

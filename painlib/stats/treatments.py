@@ -93,8 +93,8 @@ def assign_treatment(
 
     The key is a csv `subject, treatment` or (a crossover) `recording, treatment`, and is opened nowhere else.
     Without a key an animal may stay without a treatment: it is then in no group. A recording before treatment
-    (phase `pre`) that names none has the one that its animal got later. All faults come in one
-    `PainlibError`.
+    (phase `pre`) that names none has the one that its animal got in that period, where that was one only. All
+    faults come in one `PainlibError`.
     """
     return _assign([minutes], cohort, key)[0]
 
@@ -123,6 +123,7 @@ def _assign(
         named = cohort.assign(treatment=cohort["treatment"].fillna("").astype(str))
         cohort_treatments = dict(zip(named["recording"].astype(str), named["treatment"], strict=True))
     key_name, key_treatments = _read_key(Path(key), faults, blind) if key is not None else ("subject", {})
+    elsewhere = _list_cohort(cohort, key_name, key_treatments)
     known = {name for table in tables for name in table[key_name].unique()}
     # An animal of the cohort without predictions (its video was unreadable) is no fault of the key.
     known |= set() if cohort is None else set(cohort[key_name].astype(str))
@@ -148,14 +149,15 @@ def _assign(
                 faults.add(
                     f"recording '{row.recording}' of subject '{row.subject}': {told}; make them agree."
                 )
-            elif not given and key is not None and not row.trained_on:
+            treatments[row.recording] = next(iter(given.values()), "")
+        if {"phase", "period"} <= {*who}:
+            treatments |= _find_later_treatments(who, treatments, elsewhere)
+        for row in who.itertuples():
+            if key is not None and not treatments[row.recording] and not row.trained_on:
                 name = getattr(row, key_name)
                 faults.add(
                     f"{key_name} '{name}' has no treatment: expected a row in the key, or a cohort entry."
                 )
-            treatments[row.recording] = next(iter(given.values()), "")
-        if "phase" in who:
-            treatments |= _find_later_treatments(who, treatments)
         result.append(table.assign(treatment=table["recording"].map(treatments)))
     for sources, names in disagreeing.items():
         faults.add(
@@ -166,14 +168,28 @@ def _assign(
     return result
 
 
-def _find_later_treatments(who: pd.DataFrame, treatments: dict[Any, str]) -> dict[Any, str]:
+def _list_cohort(cohort: pd.DataFrame | None, key_name: str, key: dict[str, str]) -> pd.DataFrame:
+    """Recording, subject, period and treatment of every recording that the cohort table names, filmed well
+    or not."""
+    columns = ["recording", "subject", "period", "treatment"]
+    if cohort is None or not {"recording", "subject", "period"} <= {*cohort}:
+        return pd.DataFrame(columns=columns)
+    named = cohort.assign(treatment=cohort["treatment"].fillna("").astype(str))
+    by_key = named[key_name].astype(str).map(key).fillna("")
+    return named.assign(treatment=named["treatment"].where(named["treatment"] != "", by_key))[columns]
+
+
+def _find_later_treatments(
+    who: pd.DataFrame, treatments: dict[Any, str], elsewhere: pd.DataFrame
+) -> dict[Any, str]:
     """Of recordings before treatment that name none: the one that the animal got in that period (none is one
-    too), where it got one only. `who`: a row a recording."""
+    too), where it got one only. `who`: a row a recording; `elsewhere`: of `_list_cohort`."""
     known = who.assign(treatment=who["recording"].map(treatments))
+    every = pd.concat([known[list(elsewhere)], elsewhere]).astype(str)
+    every = every[every["treatment"] != ""]
     found = {}
     for row in known[(known["treatment"] == "") & (known["phase"] == "pre")].itertuples():
-        own = known[(known["subject"] == row.subject) & (known["treatment"] != "")]
-        own = own[own["period"] == row.period]
+        own = every[(every["subject"] == row.subject) & (every["period"] == row.period)]
         if own["treatment"].nunique() == 1:
             found[row.recording] = str(own["treatment"].iloc[0])
     return found
