@@ -74,9 +74,8 @@ def test_attribution_lies_on_the_head_and_proposals_follow_the_true_regions(seed
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_calibrated_probabilities_of_held_out_animals_are_no_worse_and_abstaining_helps(seed, kept):
-    """Errors of 12 animals: even perfect probabilities give about 0.03 ("ece by chance"). The issue's goal, a
-    calibrated error of at most 0.05, is printed and not asserted: it was met on the two seeds that the method
-    was chosen on (0.046 on 1, 0.048 on 101, another way of drawing), too near for every seed to meet it."""
+    """Errors of 12 animals: even perfect probabilities give about 0.03 ("ece by chance"). The method was
+    chosen on seeds 1 and 101 (another way of drawing)."""
     folder = kept / f"strength1_seed{seed}"
     if not have_faces(folder):
         run_demonstration(folder, seed, 1.0)
@@ -84,8 +83,8 @@ def test_calibrated_probabilities_of_held_out_animals_are_no_worse_and_abstainin
     assert isinstance(train, TrainParams)
     told = score_probabilities(judge_out_of_fold(folder, seed), train.calibration)
     label, latent = told["label"], told["latent"]
-    met = label["calibrated"]["ece"][0] <= 0.05
-    print("\n", json.dumps({"seed": seed, "method": train.calibration, "ECE <= 0.05": met, **told}))
+    print("\n", json.dumps({"seed": seed, "method": train.calibration, **told}))
+    assert label["calibrated"]["ece"][0] <= 0.05
     assert label["calibrated"]["ece"][0] <= label["raw"]["ece"][0] + 0.005
     # Against latent pain the label's probability is wrong by design: what the label's error is taken out of.
     assert latent["shown"]["ece"][0] <= latent["raw"]["ece"][0] + 0.005
