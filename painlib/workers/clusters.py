@@ -155,8 +155,14 @@ def end_local_workers() -> None:
                 os.kill(pid, signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
         with suppress(Exception):
             client.close(timeout=5)
-        with suppress(Exception):
-            cluster.close(timeout=20)
+        _close(cluster)
+
+
+def _close(cluster: LocalCluster) -> None:
+    """Its processes are gone; where Dask takes too long to see that, it is told, or it would warn later."""
+    with suppress(Exception):
+        cluster.close(timeout=20)
+    cluster.status = type(cluster.status).closed
 
 
 def _end_unused(uses: int) -> None:
@@ -241,7 +247,11 @@ def _start_local(workers: int) -> Client:
             worker_dashboard_address="127.0.0.1:0",
             silence_logs=logging.CRITICAL,
         )
-        client = Client(cluster, set_as_default=False)
+        try:
+            client = Client(cluster, set_as_default=False)
+        except BaseException:
+            _close(cluster)
+            raise
     _local = (cluster, client)
     if find_spec("bokeh"):
         _show_dashboard(client)
