@@ -75,7 +75,7 @@ def compare_ways(
     is another. `moved`: largest change of a group's mean (treatment, phase) of the recordings' pain
     probability. `meets`: both within what the issue asks. `apart_px`, `apart_likelihood`: largest difference
     of the pose tables, in px of the video, where the plain way sees a point. `engines`: what ran.
-    `in_window`, `looked_again`: shares of the frames. `fell_back`: videos, of `videos`, whose check failed.
+    `in_window`, `at_half_size`, `whole`: looks a frame. `fell_back`: videos, of `videos`, whose check failed.
     """
     shared = {"network_path": network_path, "threshold": threshold, "crop_px": crop_px}
     tables: dict[str, tuple[pd.DataFrame, pd.Series, np.ndarray]] = {}
@@ -105,7 +105,8 @@ def compare_ways(
                 "apart_px": float(np.linalg.norm((points - plain_points)[seen][:, :2], axis=1).max()),
                 "apart_likelihood": float(np.abs(points - plain_points)[..., 2].max()),
                 "in_window": float(reports["in_window"].mean()),
-                "looked_again": float(reports["looked_again"].mean()),
+                "at_half_size": float(reports["at_half_size"].mean()),
+                "whole": float(reports["whole"].mean()),
                 "videos": len(reports),
                 "fell_back": int((reports["fallback"] != "").sum()),
             }

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from painlib.bench import card, ceilings, operations, ours, published, running, stages, summary
+from painlib.bench import card, ceilings, following, operations, ours, published, running, stages, summary
 from painlib.bench.clips import make_clip
 from painlib.bench.crews import measure_crews
 from painlib.bench.decisions import NO_PAIN, PAIN, compare_outcomes, make_small_lab
@@ -130,6 +130,23 @@ def test_both_ways_cut_the_same_faces(tmp_path, clip, store):
         assert np.abs(theirs.astype(int) - face).mean() < 4
 
 
+def test_known_places_are_told_of_frames_parts_and_half_the_size(out, clip):
+    images = stages.list_small_frames(clip, TINY)
+    ground = stages.prepare(TINY, out)
+    known = following.KnownPlaces(clip, TINY, images, ground.network)
+    truth = (clip.keypoints[2] + 0.5) * TINY.pose_width / TINY.width - 0.5
+    frame = images[2]
+    half = cv2.resize(frame, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    left, top = (int(value) - 20 for value in truth[0])
+    whole, part, small = known.predict([frame, frame[top : top + 40, left : left + 40], half])
+    np.testing.assert_allclose(whole[:, :2], truth)
+    np.testing.assert_allclose(part[0, :2], truth[0] - (left, top))
+    np.testing.assert_allclose(small[:, :2], (truth + 0.5) / 2 - 0.5)
+    assert known.cost.cpu_s > 0
+    beside = known.predict_plainly([frame[:10, :10]])
+    assert (beside[..., 2] == 0.01).all()
+
+
 def test_both_ways_judge_the_same_faces_alike(tmp_path, store):
     net = ours.make_classifier(TINY)
     files = [tmp_path / f"{row}.jpg" for row in range(len(store))]
@@ -197,7 +214,8 @@ def make_runs() -> pd.DataFrame:
     cutting = {"ours": 0.2, "published, png": 1.0, "published, jpg": 0.5, "floor": 0.1, "floor, PyAV": 0.12}
     for method, cost in cutting.items():
         add("decode, shrink, cut, store", method, 10, [cost, 1.5 * cost, 3 * cost])
-    add("pose", "ours, bfloat16, window", 5, [0.01] * 3)
+    add("whole chain", summary.FOLLOWED, 5, [0.05] * 3)
+    add("whole chain", summary.FOLLOWED, 5, [0.01] * 3, "pose")
     for name, cost in (("ours, float32", 0.1), ("ours, bfloat16", 0.05)):
         add("pose", name, 5, [cost] * 3)
         add("whole chain", name, 5, [4 * cost] * 3)
@@ -238,6 +256,10 @@ def test_the_table_holds_medians_ranges_ratios_by_turns_and_floors():
     assert chain["published_ms"] == pytest.approx(500)
     assert chain["ours_ms"] == pytest.approx(40)
     assert chain["floor_ms"] == pytest.approx(15 + 5 + 0.5 * 545 / 864)
+    followed = table.loc[("whole chain", summary.FOLLOWED, "published")]
+    assert (followed["ours_ms"], followed["ratio"]) == pytest.approx((10, 50))
+    assert followed["floor_ms"] == pytest.approx(15 + 2 + 0.5 * 545 / 864)
+    assert table.loc[("pose", summary.FOLLOWED, "published"), "ours_ms"] == pytest.approx(2)
 
 
 def test_the_sum_at_the_published_size_is_that_of_its_stages():
@@ -247,8 +269,7 @@ def test_the_sum_at_the_published_size_is_that_of_its_stages():
     assert scaled.loc["decode, shrink, cut, store", "published"] == pytest.approx(864_000 * 0.15 / 3600)
     assert scaled.loc["pose", "ours_float32"] == pytest.approx(864_000 * 0.02 / 3600)
     assert scaled.loc["pose", "ours_bfloat16"] == pytest.approx(864_000 * 0.01 / 3600)
-    with_window = 545_000 * 0.002 / 3600 + (864_000 - 545_000) * 0.01 / 3600
-    assert scaled.loc["pose", "ours_window"] == pytest.approx(with_window)
+    assert scaled.loc["pose", "ours_window"] == pytest.approx(864_000 * 0.002 / 3600)
     assert scaled.loc["training step with input", "published"] == pytest.approx(600_000 * 0.01 / 3600)
     assert scaled.loc["nearest pairs", "published"] == pytest.approx(1.0 * 100**2 / 3600)
     hours = scaled.drop(index="sum")["ours_bfloat16"].sum()

@@ -120,7 +120,7 @@ def test_reports_are_read_for_the_provenance_and_an_engine_that_could_not_be_mad
     assert facts["pose_frames_checked"] == 2 * CHECKED_FRAMES
     assert facts["pose_largest_difference_px"] == pytest.approx(0.01)
     assert facts["pose_fell_back"] == ["m1, front: openvino float32: not here"]
-    assert reports[["in_window", "looked_again"]].isna().all(axis=None)
+    assert reports[["in_window", "at_half_size", "whole"]].isna().all(axis=None)
 
 
 def test_tracker_files_leave_no_report(tmp_path):

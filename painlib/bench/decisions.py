@@ -108,8 +108,8 @@ def make_small_lab(size: BenchSize, folder: Path) -> SmallLab:
 def compare_decisions(lab: SmallLab, size: BenchSize, folder: Path) -> pd.DataFrame:
     """For each faster way, a row: `way`, `n_frames`, `n_faces` (of the plain way), `lost` and `found` (faces
     that only the plain, only the faster way cuts), `flipped` (judged by both, otherwise), `changed` (share of
-    the plain way's faces whose outcome is another, with those found), `in_window` (share of frames looked at
-    through a window), `fell_back` (videos in which the check against plain float32 failed, so that it ran).
+    the plain way's faces whose outcome is another, with those found), `in_window` (looks through a
+    window a frame), `fell_back` (videos in which the check against plain float32 failed, so that it ran).
     """
     network = load_pose_network(lab.network, device="cpu")
     plain = _cut_all(lab, PlainNetwork(network), folder / "plain", "float32", False)

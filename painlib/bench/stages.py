@@ -14,8 +14,10 @@ import pandas as pd
 
 from painlib.bench import ceilings, ours, published
 from painlib.bench.clips import Clip, make_clip
+from painlib.bench.following import KnownPlaces, first_followed, run_chain_following
 from painlib.bench.measuring import Method, Parts, alternate
 from painlib.bench.sizes import BenchSize
+from painlib.bench.summary import FOLLOWED
 from painlib.cohort import VideoPart
 from painlib.faces import FaceStore, load_network_inputs
 from painlib.faces.window import SIDE_PER_SPREAD, STRIDE_PX
@@ -113,30 +115,26 @@ def cut_as_published(ground: Ground, suffix: str) -> Parts:
 
 
 def list_pose_methods(ground: Ground) -> list[Method]:
-    """The pose network on shrunk frames: whole, and the window in which a face is followed."""
+    """The pose network on whole shrunk frames."""
     images = list_small_frames(ground.chain_clip, ground.size)[: ground.size.pose_frames]
-    window = cut_window(ground.chain_clip, images)
-    asked = [("float32", "", images), ("bfloat16", "", images), ("bfloat16", ", window", window)]
     return [
         Method(
-            f"ours, {precision}{how}",
-            partial(ground.network.predict, seen, precision),
-            len(seen),
+            f"ours, {precision}",
+            partial(ground.network.predict, images, precision),
+            len(images),
             stage="pose",
         )
-        for precision, how, seen in asked
+        for precision in PRECISIONS
     ]
 
 
-def cut_window(clip: Clip, images: list[np.ndarray]) -> list[np.ndarray]:
-    """The part of each shrunk frame that a window following the face would hold, all of one size."""
-    height, width = images[0].shape[:2]
+def measure_window(clip: Clip, image: np.ndarray) -> tuple[int, int]:
+    """Height and width, px of the shrunk frame `image`, of a window that follows the clip's face."""
+    height, width = image.shape[:2]
     points = (clip.keypoints[clip.has_face] + 0.5) * width / clip.width - 0.5
     spread = np.linalg.norm(points[:, :, None] - points[:, None], axis=-1).max()
-    side = STRIDE_PX * int(np.ceil(1.1 * SIDE_PER_SPREAD * spread / STRIDE_PX))
-    wide, high = min(side, width), min(side, height)
-    left, top = np.clip(points[0].mean(axis=0) - (wide / 2, high / 2), 0, (width - wide, height - high))
-    return [image[int(top) : int(top) + high, int(left) : int(left) + wide] for image in images]
+    side = STRIDE_PX * int(np.ceil(SIDE_PER_SPREAD * spread / STRIDE_PX))
+    return min(side, height), min(side, width)
 
 
 def measure_chain(ground: Ground) -> pd.DataFrame:
@@ -153,7 +151,15 @@ def measure_chain(ground: Ground) -> pd.DataFrame:
         )
         for name in PRECISIONS
     ]
+    clip, size = ground.clip, ground.size
+    known = KnownPlaces(clip, size, list_small_frames(clip, size), ground.network)
+    work = ground.folder / "work" / "followed"
     methods += [
+        Method(
+            FOLLOWED,
+            lambda: run_chain_following(clip, known, size, ground.net, work, "bfloat16"),
+            len(clip) - first_followed(clip),
+        ),
         Method("published", lambda: run_chain_as_published(ground, plain), n_frames, "fresh"),
         Method(
             "published, one frame of pose",

@@ -13,6 +13,7 @@ PAIRED_FACES = 10_000
 CUTTING = "decode, shrink, cut, store"
 WINDOW = "pose, window"
 START_UP = "published, one frame of pose"
+FOLLOWED = "ours, bfloat16, window"
 
 
 @dataclass(frozen=True)
@@ -30,13 +31,14 @@ COMPARISONS = (
     Comparison(CUTTING, "ours", "published, jpg", "floor"),
     Comparison("pose", "ours, float32", "published", "float32"),
     Comparison("pose", "ours, bfloat16", "published", "bfloat16"),
-    Comparison("pose", "ours, bfloat16, window", "published", "bfloat16"),
+    Comparison("pose", FOLLOWED, "published", "bfloat16"),
     Comparison("training step with input", "ours", "published", "bfloat16"),
     Comparison("prediction and Grad-CAM", "ours, float32", "published", "float32"),
     Comparison("prediction and Grad-CAM", "ours, bfloat16", "published", "bfloat16"),
     Comparison("nearest pairs", "ours", "published", "float32"),
     Comparison("whole chain", "ours, float32", "published", "float32"),
     Comparison("whole chain", "ours, bfloat16", "published", "bfloat16"),
+    Comparison("whole chain", FOLLOWED, "published", "bfloat16"),
 )
 TABLE_COLUMNS = (
     "stage", "unit", "ours", "ours_ms", "ours_low_ms", "ours_high_ms", "published", "published_ms",
@@ -48,9 +50,9 @@ def summarise(runs: pd.DataFrame, operations: Mapping[str, float]) -> pd.DataFra
     """A row a comparison, CPU ms a unit: median, lowest and highest of the runs.
 
     `runs`: rows of `alternate`. `operations`: floating point operations a unit of each stage but decoding
-    (`WINDOW`: of a frame of pose through the window); divided by the measured rate of a matrix product they
-    are its floor (of the whole chain: decoding besides, and the faces' share of judging). `ratio`: published
-    over ours, run by run, as they took turns.
+    (`WINDOW`: of a frame of pose where the face is followed); divided by the measured rate of a matrix
+    product they are its floor (of the whole chain: decoding besides, and the faces' share of judging).
+    `ratio`: published over ours, run by run, as they took turns.
     `floor_share`: floor over ours, 1 is as fast as can be.
     """
     runs = split_off_pose(runs)
@@ -66,7 +68,8 @@ def summarise(runs: pd.DataFrame, operations: Mapping[str, float]) -> pd.DataFra
 
 
 def split_off_pose(runs: pd.DataFrame) -> pd.DataFrame:
-    """The runs with a method "published" of stage "pose", and without what DeepLabCut costs before it begins.
+    """The runs with pose of the published and the followed chain as stage "pose", and without what DeepLabCut
+    costs before it begins.
 
     A long video pays that once: analysing n frames costs start + n each, one frame start + each.
     """
@@ -85,8 +88,10 @@ def split_off_pose(runs: pd.DataFrame) -> pd.DataFrame:
         whole[column] -= surplus
         pose[column] -= surplus
     pose = pose.assign(stage="pose", part="")
+    followed = runs[chain & (runs["method"] == FOLLOWED) & (runs["part"] == "pose")]
+    followed = followed.assign(stage="pose", part="")
     rest = runs[~(published & (runs["part"] == ""))]
-    return pd.concat([rest, whole.reset_index(), pose.reset_index()], ignore_index=True)
+    return pd.concat([rest, whole.reset_index(), pose.reset_index(), followed], ignore_index=True)
 
 
 def find_costs(
@@ -103,10 +108,13 @@ def find_floor(runs: pd.DataFrame, line: Comparison, operations: Mapping[str, fl
     if line.stage == CUTTING:
         return find_decode_floor(runs)
     product = float(np.median(find_costs(runs, "matrix product", line.floor)))  # ms an operation
+    pose = operations[WINDOW if line.ours == FOLLOWED else "pose"]
+    if line.stage == "pose":
+        return pose * product
     if line.stage != "whole chain":
-        return operations[WINDOW if line.ours.endswith("window") else line.stage] * product
+        return operations[line.stage] * product
     judging = operations["prediction and Grad-CAM"] * FACES / FRAMES
-    return find_decode_floor(runs) + (operations["pose"] + judging) * product
+    return find_decode_floor(runs) + (pose + judging) * product
 
 
 def find_decode_floor(runs: pd.DataFrame) -> float:
@@ -118,7 +126,7 @@ def scale_up(runs: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     """CPU-hours at the published study's size, a row a stage and the sum: `stated_published`,
     `stated_best` and `stated_floor` (this project's reference machine, 2 cores of an AMD Zen 5; pose on whole
     frames), and measured here `published`, `ours_float32`, `ours_bfloat16`, `ours_window`
-    (bfloat16, a window in the frames that have a face, the whole frame in the others), `floor`.
+    (bfloat16, the face followed), `floor`.
 
     Training is as `precision: auto` has it in all of them. Pairs grow with the square of the faces. Published
     prediction and Grad-CAM are two programs.
@@ -147,8 +155,7 @@ def scale_up(runs: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
         hours = amount / 3.6e6
         mixed = fast["ours_ms"]
         if stage == "pose":
-            share = FACES / FRAMES
-            mixed = share * lines["ours_ms"]["ours, bfloat16, window"] + (1 - share) * fast["ours_ms"]
+            mixed = lines["ours_ms"][FOLLOWED]
         rows.append(
             (
                 stage,

@@ -38,7 +38,7 @@ from painlib.video.timeline import Timeline, load_timelines
 if TYPE_CHECKING:
     import pandas as pd
 
-FORMAT = 1  # of pose and faces on disk: raised when the same videos and parameters would give other files
+FORMAT = 2  # of pose and faces on disk: raised when the same videos and parameters would give other files
 FACE_ROW = np.dtype(
     [
         ("frame", "i8"),
@@ -76,10 +76,11 @@ def extract_camera(
 
     `threshold`: likelihood from which a point is seen; `crop_px`: side of the square, px of the original.
     With `pose_source` "tracker" the points come from the cohort's `pose` files, else from `network`. What
-    is there with the same fingerprint is not made again; another threshold, side, border rule or quality
-    does not run the network again. A network is checked on the video's frames against plain float32, which
-    takes its place where they differ (`painlib.faces.pose_reading`). Memory does not grow with the length of
-    the video, but for the tables' rows.
+    is there with the same fingerprint is not made again; another side, border rule or quality does not run
+    the network again, nor does another threshold unless a window follows the face. A network is checked on
+    the video's frames against plain float32, which takes its place where they differ
+    (`painlib.faces.pose_reading`). Memory does not grow with the length of the video, but for the tables'
+    rows.
 
     Returns recording, subject, camera, n_frames, rule_1 to rule_3 (frames in which it held), n_faces
     (stored), n_dropped (left out at the border), seconds, resumed (all was there already).
@@ -87,7 +88,7 @@ def extract_camera(
     begin = time.monotonic()
     files = CameraFiles(Path(workdir), video.recording, video.camera)
     cutting = Cutting(threshold, crop_px, params.border, params.jpeg_quality)
-    pose_mark = _mark_pose(video, params, network)
+    pose_mark = _mark_pose(video, params, network, threshold)
     faces_mark = fingerprint("faces", FORMAT, pose_mark, cutting)
     pose_there = read_fingerprint(files.pose) == pose_mark
     resumed = pose_there and read_fingerprint(files.index) == faces_mark and is_blob_whole(files)
@@ -104,7 +105,7 @@ def extract_camera(
         elif network is None or params.pose_source == "tracker":
             pose, index = store(look_up(*read_trackers(video, lines, params)))
         else:
-            pose, index, report = _ask_network(store, network, params)
+            pose, index, report = _ask_network(store, network, params, threshold)
             write_report(files, report)
         if not pose_there:
             write_table(pose, files.pose, "pose", pose_mark)
@@ -117,18 +118,21 @@ def extract_camera(
 
 
 def _ask_network(
-    store: Callable[[FindPoints], tuple[pd.DataFrame, pd.DataFrame]], network: Network, params: Settings
+    store: Callable[[FindPoints], tuple[pd.DataFrame, pd.DataFrame]],
+    network: Network,
+    params: Settings,
+    threshold: float,
 ) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
     """The tables and the reader's report; a video in which an engine differs is read again, plainly."""
-    reader = NetworkReader(network, params)
+    reader = NetworkReader(network, params, threshold)
     try:
         return *store(reader), reader.report()
     except EngineDiffersError as difference:
-        reader = NetworkReader(network, params, instead_of=difference.report)
+        reader = NetworkReader(network, params, threshold, instead_of=difference.report)
         return *store(reader), reader.report()
 
 
-def _mark_pose(video: CameraVideo, params: Settings, network: Network | None) -> str:
+def _mark_pose(video: CameraVideo, params: Settings, network: Network | None, threshold: float) -> str:
     sources: list[Any]
     if params.pose_source == "tracker":
         if len(video.pose) != len(video.parts):
@@ -143,7 +147,8 @@ def _mark_pose(video: CameraVideo, params: Settings, network: Network | None) ->
         raise PainlibError(f"Expected a pose network for `pose_source` '{params.pose_source}', got none.")
     else:
         precision = choose_precision(params.pose_precision, network.device)
-        sources = [network.fingerprint, params.pose_width, params.pose_height, precision, params.pose_follow]
+        follow = threshold if params.pose_follow else False
+        sources = [network.fingerprint, params.pose_width, params.pose_height, precision, follow]
     _check_files([part.path for part in video.parts], "`video`")
     parts = [(fingerprint_file(part.path), part.start_s, part.end_s) for part in video.parts]
     who = (video.recording, video.subject, video.camera, video.offset_s)

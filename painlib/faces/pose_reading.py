@@ -33,6 +33,9 @@ PLACED = 0.1  # likelihood, plainly: below it no point is seen, and its place is
 TOLERANCES = {"float32": (0.05, 0.005), "bfloat16": (0.2, 0.03), "float16": (0.2, 0.03)}
 
 
+LOOKS = ("in_window", "at_half_size", "whole")  # what a window's follower counts
+
+
 class EngineDiffersError(Exception):
     """An engine answered otherwise than plain float32; `report` says how far. The video is begun again."""
 
@@ -44,16 +47,23 @@ class EngineDiffersError(Exception):
 class NetworkReader:
     """The network's answers to the frames of one video in their order, scaled to px of the original.
 
-    In `params.pose_precision`, through a window where `params.pose_follow`. Raises `EngineDiffersError` where
+    In `params.pose_precision`, through a window where `params.pose_follow` (a likelihood near `threshold` is
+    then looked at again). Raises `EngineDiffersError` where
     a checked frame differs by more than `TOLERANCES`; made again with its report as `instead_of`, the reader
     asks the network in plain float32 torch.
     """
 
-    def __init__(self, network: Network, params: Settings, instead_of: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        network: Network,
+        params: Settings,
+        threshold: float,
+        instead_of: dict[str, Any] | None = None,
+    ) -> None:
         self._network, self._params = network, params
         self._precision = choose_precision(params.pose_precision, network.device)
         self._plain = instead_of is not None
-        self._follower = WindowFollower(self._ask) if params.pose_follow else None
+        self._follower = WindowFollower(self._ask, threshold) if params.pose_follow else None
         self._n_first = self._n_nose = 0
         self._engines: dict[tuple[str, str, str], None] = {}  # of this video: name, precision, fallback
         self._decoders: Counter[str] = Counter()
@@ -145,7 +155,7 @@ def read_reports(recordings: Sequence[Recording], workdir: str | Path) -> pd.Dat
 
     Columns: recording, camera, precision, engines, decoders (of how many frames), frames_checked, largest_px
     (of the shrunk frame), largest_likelihood, fallback (why the faster way was not taken, or ""), and with a
-    window in_window and looked_again (shares of the frames).
+    window in_window, at_half_size and whole: looks of these kinds a frame.
     """
     import pandas as pd
 
@@ -157,7 +167,7 @@ def read_reports(recordings: Sequence[Recording], workdir: str | Path) -> pd.Dat
                 report = json.loads(path.read_text(encoding="utf-8"))
                 rows.append(_as_row(report, video.recording, video.camera))
     columns = ["recording", "camera", "precision", "engines", "decoders", "frames_checked", "largest_px"]
-    columns += ["largest_likelihood", "fallback", "in_window", "looked_again"]
+    columns += ["largest_likelihood", "fallback", *LOOKS]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -180,7 +190,7 @@ def _as_row(report: dict[str, Any], recording: str, camera: str) -> dict[str, An
     window = report["window"] or {}
     frames = max(window.get("frames", 0), 1)
     decoders = sorted(report.get("decoders", {}).items())
-    shares = {name: window[name] / frames if window else np.nan for name in ("in_window", "looked_again")}
+    shares = {name: window[name] / frames if window else np.nan for name in LOOKS}
     return {
         **report,
         "recording": recording,

@@ -53,7 +53,7 @@ class CropParams(StageParams):
         description="what the network computes in as it looks for points; auto: half where the device has it"
     )
     pose_follow: bool = Field(
-        description="look through a window that follows the face, at the whole frame where it is lost (ours)"
+        description="look through a window that follows the face, for a lost one at half size or whole (ours)"
     )
     pose_learning_rate: float = Field(gt=0, le=1, description="learning rate of pose training, above 0 to 1")
     pose_crop_px: int = Field(

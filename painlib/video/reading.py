@@ -95,6 +95,14 @@ class Orientation(NamedTuple):
         return np.ascontiguousarray(image[:: -1 if self.flip_y else 1, :: -1 if self.flip_x else 1])
 
 
+class Converters:
+    """FFmpeg's converters of one video. Each holds tables for one kind of work, which it makes anew for
+    another: so there is one for each kind."""
+
+    def __init__(self) -> None:
+        self.to_rgb, self.part, self.shrink = VideoReformatter(), VideoReformatter(), VideoReformatter()
+
+
 @dataclass(frozen=True, eq=False)
 class Frame:
     """One decoded frame; it becomes RGB only where `image` or `shrunk` is asked for.
@@ -105,14 +113,14 @@ class Frame:
     number: int
     time_s: float
     decoded: av.VideoFrame
-    reformatter: VideoReformatter
+    converters: Converters
     orientation: Orientation
     decoder: str = "software"
 
     @cached_property
     def image(self) -> np.ndarray:
         """Upright RGB image, (height, width, 3) uint8."""
-        return self._to_rgb(self.decoded.width, self.decoded.height)
+        return self._to_rgb(self.converters.to_rgb, self.decoded.width, self.decoded.height)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -120,10 +128,20 @@ class Frame:
         return self.orientation.turn_size(self.decoded.width, self.decoded.height)
 
     def shrunk(self, width: int, height: int) -> np.ndarray:
-        """Upright RGB image (height, width, 3) uint8, area-averaged straight from the decoded planes."""
+        """Upright RGB image (height, width, 3) uint8, area-averaged from the decoded planes.
+
+        Planes of 8 bits are averaged as they are, then converted: half the time of doing both at once, and
+        nearer to the average of the converted frame.
+        """
         if (width, height) == self.size:
             return self.image
-        return self._to_rgb(*self.orientation.turn_size(width, height))
+        columns, rows = self.orientation.turn_size(width, height)
+        small = None
+        if self.decoded.format.name in PLANAR:
+            small = self.converters.shrink.reformat(
+                self.decoded, columns, rows, interpolation=Interpolation.AREA, threads=1
+            )
+        return self._to_rgb(self.converters.to_rgb, columns, rows, small)
 
     def part(self, left: int, top: int, width: int, height: int) -> np.ndarray:
         """`image[top : top + height, left : left + width]` to the bit, from that part of the planes alone."""
@@ -135,16 +153,19 @@ class Frame:
         columns = min(-(-(width + STEP - 1) // STEP) * STEP, whole.width)
         rows = min((height + 2) // 2 * 2, whole.height)
         x, y = min(left // STEP * STEP, whole.width - columns), min(top // 2 * 2, whole.height - rows)
-        picture = self._to_rgb(columns, rows, _cut_planes(whole, x, y, columns, rows))
+        cut = _cut_planes(whole, x, y, columns, rows)
+        picture = self._to_rgb(self.converters.part, columns, rows, cut)
         return picture[top - y : top - y + height, left - x : left - x + width]
 
-    def _to_rgb(self, width: int, height: int, part: av.VideoFrame | None = None) -> np.ndarray:
+    def _to_rgb(
+        self, converter: VideoReformatter, width: int, height: int, part: av.VideoFrame | None = None
+    ) -> np.ndarray:
         """Upright image of the frame, or of `part`; `width` and `height` are those before it is turned."""
         frame, matrix = self.decoded, None
         if frame.colorspace == UNSPECIFIED_MATRIX:
             # As players do: high definition is BT.709, the rest BT.601.
             matrix = Colorspace.ITU709 if frame.width >= 1280 or frame.height > 576 else Colorspace.ITU601
-        picture = self.reformatter.reformat(
+        picture = converter.reformat(
             part or frame,
             width,
             height,
@@ -221,12 +242,12 @@ def read_frames(
             previous.check_whole()  # else the frames of this file would be counted from a wrong number
             n_before += len(previous.pts)
             begin_s += float(previous.times[-1]) + previous.frame_s
-        reformatter = VideoReformatter()
+        converters = Converters()
         orientation: Orientation | None = None
         for number, decoded, by in decode_frames(line, first, end, decoder):
             orientation = orientation or Orientation.of(decoded)
             time_s = begin_s + float(line.times[number])
-            yield Frame(n_before + number, time_s, decoded, reformatter, orientation, by)
+            yield Frame(n_before + number, time_s, decoded, converters, orientation, by)
         previous = line
 
 
@@ -237,7 +258,7 @@ def read_frame(path: str | Path, number: int, timeline: Timeline | None = None) 
         raise PainlibError(f"Expected a frame number from 0 to {len(line.pts) - 1}, got {number}: {path}")
     line.check_whole(float(line.times[number]))
     _, decoded, _ = next(decode_frames(line, number, number + 1))
-    return Frame(number, float(line.times[number]), decoded, VideoReformatter(), Orientation.of(decoded))
+    return Frame(number, float(line.times[number]), decoded, Converters(), Orientation.of(decoded))
 
 
 def write_video(path: str | Path, frames: Iterable[np.ndarray], fps: float, crf: int = 18) -> Path:

@@ -23,6 +23,7 @@ from painlib.places import Place, is_url, to_place
 from painlib.remote import mark_file, open_binary
 
 READ_AT_ONCE = 256 * 1024  # bytes that FFmpeg takes from a URL's blocks
+NOT_DECODED: Any = [{"skip_frame": "all"}]  # of the first stream
 BOX_BLOCK = 64 * 1024  # bytes fetched to see one box of an mp4
 REMEDY = (
     "Copy the file again from the camera; or use only its intact stretch (`start_s`, `end_s`); "
@@ -161,7 +162,7 @@ def open_video(
         if is_url(path):
             source = opened.enter_context(open_binary(path))
         try:
-            container = av.open(source, buffer_size=READ_AT_ONCE, hwaccel=accelerator)
+            container = _open(source, accelerator)
         except (av.error.FFmpegError, OSError) as error:
             raise PainlibError(
                 f"Expected a video, but {path} cannot be opened ({error}). {REMEDY}"
@@ -176,6 +177,18 @@ def open_video(
             )
         stream.codec_context.thread_count = 1
         yield container, stream
+
+
+def _open(source: Any, accelerator: HWAccel | None) -> av.container.InputContainer:
+    """FFmpeg decodes a dozen frames of what it opens, to guess what their header may not say. An mp4's header
+    says all of it: 2 ms in the place of 170 for 4K video."""
+    told = av.open(source, buffer_size=READ_AT_ONCE, hwaccel=accelerator, stream_options=NOT_DECODED)
+    if "mp4" in told.format.name:
+        return told
+    told.close()
+    if hasattr(source, "seek"):
+        source.seek(0)
+    return av.open(source, buffer_size=READ_AT_ONCE, hwaccel=accelerator)
 
 
 def find_cut(path: Place, container_format: str) -> str:
