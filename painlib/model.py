@@ -46,6 +46,11 @@ class ConvolutionBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         convolved = self.conv(x)
+        if self.norm.training and convolved.dtype == torch.bfloat16:
+            from painlib.pooled_norm import can_pool_normalised, pool_normalised
+
+            if can_pool_normalised(convolved):
+                return pool_normalised(convolved, self.norm)
         if self.norm.training or torch.is_grad_enabled() or (self.norm.weight < 0).any():
             return self.pool(self.find_map(convolved))
         # Neither ReLU nor a scale >= 0 changes which of four values is the largest: the same numbers from a

@@ -54,7 +54,7 @@ PAPER_POSE: Any = {"pose_width": 1280, "pose_height": 720, "backbone": "resnet_5
 
 SHORT = BenchSize(
     name="short", repeats=5, n_frames=57, file_frames=19, chain_frames=4, pose_frames=2, train_faces=64,
-    train_batch=64, judged_faces=30, pair_faces=2000, pair_features=128, gemm_side=1024, cohort_minutes=0.3,
+    train_batch=64, judged_faces=64, pair_faces=2000, pair_features=128, gemm_side=1024, cohort_minutes=0.3,
     cohort_fps=5.0, cohort_labels=8, cohort_pose_epochs=30, cohort_epochs=4,
     **CAMCORDER, **PAPER_POSE, **PAPER_NET,
 )  # fmt: skip
