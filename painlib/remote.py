@@ -59,6 +59,14 @@ def fetch_copy(url: str) -> Iterator[Path]:
         yield copy
 
 
+def list_files(folder: str, ending: str) -> list[str]:
+    """The URLs of the files right below the URL `folder` whose names end in `ending`, sorted."""
+    with _told(folder):
+        system, path = _find(folder)
+        found = [str(entry) for entry in system.ls(path, detail=False)]
+        return sorted(system.unstrip_protocol(entry) for entry in found if entry.endswith(ending))
+
+
 class _RemoteFile(io.RawIOBase):
     """fsspec's file behind tries and checks: what is read is whole, or a `PainlibError`.
 

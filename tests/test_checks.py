@@ -183,3 +183,16 @@ def test_check_reads_minute_curves_and_key_through_the_same_door_as_the_cohort(l
     told = find_faults(lab, statistics=design)
     assert "commas between the cells, got semicolons" in told
     assert "Expected text in UTF-8, got another encoding" in told
+
+
+def test_a_key_by_recording_need_not_name_recordings_before_treatment(lab):
+    add_training_animal(lab)
+    text = (lab / "cohort.csv").read_text().replace(",vehicle,", ",,").replace(",AC,", ",,")
+    (lab / "m1_pre.mp4").write_bytes((lab / "m1.mp4").read_bytes())
+    (lab / "cohort.csv").write_text(text + "m1_pre,m1,A,m1_pre.mp4,pre,,,male\n")
+    (lab / "key.csv").write_text("recording,treatment\nm1,vehicle\nm2,AC\n")
+    assert find_faults(lab, statistics={"treatment_key": "key.csv"}) == ""
+    (lab / "key.csv").write_text("recording,treatment\nm2,AC\n")
+    told = find_faults(lab, statistics={"treatment_key": "key.csv"})
+    assert "recording 'm1' has no treatment" in told
+    assert "recording 'm1_pre' has no treatment" in told

@@ -20,7 +20,16 @@ FLOORS: dict[str, list[str]] = {
     ],
     "1": ["video", "engines", "pose", "faces"],
     "2": [
-        *("model_card", "pooled_norm", "model", "baseline", "metrics", "training", "face_judge", "prediction"),
+        *(
+            "model_card",
+            "pooled_norm",
+            "model",
+            "baseline",
+            "metrics",
+            "training",
+            "face_judge",
+            "prediction",
+        ),
         *("work_places", "fold_training", "validation", "calibration", "fusion", "attribution"),
         *("regions", "weak_labels"),
         *("judging", "stats", "similarity", "region_tests", "evidence", "region_faces"),

@@ -17,7 +17,7 @@ import pytest
 from painlib import remote
 from painlib.cohort import CameraVideo, VideoPart, load_cohort
 from painlib.faces.extraction import extract_camera
-from painlib.faces.store import CameraFiles
+from painlib.faces.store import CameraFiles, FaceStore
 from painlib.faults import PainlibError, hide_secrets
 from painlib.fingerprints import fingerprint_file
 from painlib.places import check_url, is_url, name_file
@@ -311,6 +311,21 @@ def test_faces_of_videos_in_an_object_store_are_those_of_the_files(bucket, tmp_p
         ]
     ours, theirs = (CameraFiles(tmp_path / name, "r1", "front") for name in ("local", "store"))
     assert ours.blob.read_bytes() == theirs.blob.read_bytes()
+    for path in (ours.blob, ours.index):
+        fsspec.filesystem("s3").put_file(str(path), f"videos/runs/mine/faces/{path.name}")
+    local, remote_one = FaceStore(tmp_path / "local"), FaceStore(f"{bucket}/runs/mine", ["r1"])
+    pd.testing.assert_frame_equal(remote_one.index, local.index)
+    assert remote_one.mark_rows([3, 17]) == local.mark_rows([3, 17])
+    for face, expected in zip(remote_one.read([17, 3]), local.read([17, 3]), strict=True):
+        np.testing.assert_array_equal(face, expected)
+    assert not len(FaceStore(f"{bucket}/runs/mine", ["r2"]))
+    short = tmp_path / "short.jpgs"
+    short.write_bytes(ours.blob.read_bytes()[:-1])
+    fsspec.filesystem("s3").put_file(str(short), f"videos/runs/mine/faces/{ours.blob.name}")
+    with pytest.raises(PainlibError, match=r"bytes of faces, got \d+: s3://videos/runs/mine/faces/r1_front"):
+        FaceStore(f"{bucket}/runs/mine")
+    with pytest.raises(PainlibError, match=r"s3://videos/runs/absent/faces"):
+        FaceStore(f"{bucket}/runs/absent")
     pd.testing.assert_frame_equal(read_table(ours.pose, "pose"), read_table(theirs.pose, "pose"))
 
 

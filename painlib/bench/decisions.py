@@ -203,7 +203,7 @@ def _decide(
         if len(rows):
             outcome[rows] = np.where(judge(net, inputs[rows])[:, 1] > 0.5, PAIN, NO_PAIN)
     found = pd.Series(outcome, pd.MultiIndex.from_frame(store.index[["recording", "camera", "frame"]]))
-    poses = store.folder.parent / "pose"
+    poses = Path(store.folder).parent / "pose"
     found.attrs["n_frames"] = sum(
         len(pd.read_parquet(path, columns=["frame"])) for path in poses.glob("*.parquet")
     )

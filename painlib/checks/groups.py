@@ -24,7 +24,8 @@ def check_treatments(params: StatisticsParams, cohort: pd.DataFrame, findings: F
     from painlib.stats.treatments import check_treatment, read_minutes
 
     recordings = video_rows(cohort).drop_duplicates("recording")
-    filmed = recordings[["recording", "subject"]].assign(treatment="", trained_on=recordings["label"] != "")
+    filmed = recordings[["recording", "subject", "phase", "period"]]
+    filmed = filmed.assign(treatment="", trained_on=recordings["label"] != "")
     tables = {"": filmed}
     for source in {source for source in params.minutes if source}:
         with findings.gather():

@@ -12,6 +12,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,9 @@ import numpy as np
 
 from painlib.faults import PainlibError
 from painlib.fingerprints import fingerprint
+from painlib.places import Place, is_url, name_file, to_place
 from painlib.progress import report_progress
+from painlib.remote import fetch_copy, list_files, mark_file, open_binary
 from painlib.tables import read_fingerprint, read_table, write_whole
 from painlib.tables.schemas import SCHEMAS
 
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 
     from painlib.cohort import Recording
 
+INDEX, BLOB = ".parquet", ".jpgs"
 CHUNK = 256  # faces decoded before they are written
 # OpenCV decodes a JPEG at 1/2, 1/4 or 1/8 of its size for a fraction of the time.
 REDUCED = {8: "IMREAD_REDUCED_COLOR_8", 4: "IMREAD_REDUCED_COLOR_4", 2: "IMREAD_REDUCED_COLOR_2"}
@@ -52,12 +56,12 @@ class CameraFiles:
     @property
     def blob(self) -> Path:
         """JPEGs, one after the other."""
-        return self.workdir / "faces" / f"{self.recording}_{self.camera}.jpgs"
+        return self.workdir / "faces" / f"{self.recording}_{self.camera}{BLOB}"
 
     @property
     def index(self) -> Path:
         """Table of schema "faces"; written last, so where it is, the rest is."""
-        return self.blob.with_suffix(".parquet")
+        return self.blob.with_suffix(INDEX)
 
 
 class Jpeg(NamedTuple):
@@ -65,11 +69,14 @@ class Jpeg(NamedTuple):
 
     content: bytes
     size_px: int
-    blob: Path
+    blob: Place
 
 
 class FaceStore:
     """The faces under a working folder: of the recordings given, or of all that are there.
+
+    A working folder by URL (`s3://lab/runs/mine`) is read where it lies: the indexes whole, of the JPEGs what
+    is asked for.
 
     A recording of the cohort brings the faces of its own cameras (not of one that was left out since), a
     recording's name those of all.
@@ -80,22 +87,24 @@ class FaceStore:
     def __init__(self, workdir: str | Path, recordings: Iterable[str | Recording] | None = None) -> None:
         import pandas as pd
 
-        self.folder = Path(workdir) / "faces"
+        self.folder: Place = (
+            f"{workdir}".rstrip("/") + "/faces" if is_url(workdir) else Path(workdir) / "faces"
+        )
         wanted = None if recordings is None else {key for one in recordings for key in _list_cameras(one)}
-        self._blobs: list[Path] = []
+        self._blobs: list[Place] = []
         tables, marks = [], []
-        for path in sorted(self.folder.glob("*.parquet")):
-            if wanted is not None and not any(path.name.startswith(f"{name}_") for name, _ in wanted):
+        for place in _list_indexes(self.folder):
+            if wanted is not None and not any(name_file(place).startswith(f"{name}_") for name, _ in wanted):
                 continue
-            table = read_table(path, "faces")
+            table, mark = _read_index(place)
             if len(table) and (wanted is None or _is_wanted(table.iloc[0], wanted)):
-                blob = path.with_suffix(".jpgs")
+                blob = to_place(f"{place}".removesuffix(INDEX) + BLOB)
                 expected, got = _count_bytes(blob, table)
                 if got < expected:
                     raise PainlibError(f"Expected {expected} bytes of faces, got {got}: {blob}. {REMEDY}")
                 tables.append(table.assign(blob=len(self._blobs)))
                 self._blobs.append(blob)
-                marks.append(read_fingerprint(path))
+                marks.append(mark)
         together = pd.concat(tables, ignore_index=True) if tables else empty_index().assign(blob=0)
         together = together.sort_values(["recording", "camera", "frame"], kind="stable", ignore_index=True)
         self._blob_of = together.pop("blob").to_numpy(np.int64)
@@ -123,7 +132,7 @@ class FaceStore:
         found = [b""] * len(rows)
         forwards = np.lexsort((offsets, blobs))
         for blob in np.unique(blobs):
-            with open(self._blobs[blob], "rb") as file:
+            with open_binary(self._blobs[blob]) as file:
                 for place in forwards[blobs[forwards] == blob]:
                     file.seek(int(offsets[place]))
                     found[place] = file.read(int(lengths[place]))
@@ -131,6 +140,18 @@ class FaceStore:
             Jpeg(content, int(size), self._blobs[blob])
             for content, size, blob in zip(found, self._sizes[rows], blobs, strict=True)
         ]
+
+
+def _list_indexes(folder: Place) -> list[Place]:
+    if isinstance(folder, Path):
+        return list(sorted(folder.glob(f"*{INDEX}")))
+    return list(list_files(folder, INDEX))
+
+
+def _read_index(place: Place) -> tuple[pd.DataFrame, str | None]:
+    """The table, and what it was made from."""
+    with nullcontext(place) if isinstance(place, Path) else fetch_copy(place) as path:
+        return read_table(path, "faces"), read_fingerprint(path)
 
 
 def _list_cameras(recording: str | Recording) -> list[tuple[str, str]]:
@@ -190,10 +211,12 @@ def load_network_inputs(
     return np.load(cache, mmap_mode="r")
 
 
-def _count_bytes(blob: Path, index: pd.DataFrame) -> tuple[int, int]:
+def _count_bytes(blob: Place, index: pd.DataFrame) -> tuple[int, int]:
     """Bytes that the index asks for, and bytes that are there."""
     expected = int((index["offset"] + index["length"]).max()) if len(index) else 0
-    return expected, blob.stat().st_size if blob.is_file() else 0
+    if isinstance(blob, Path) and not blob.is_file():
+        return expected, 0
+    return expected, mark_file(blob)[0]
 
 
 def _is_current(cache: Path, note: Path, mark: str) -> bool:
