@@ -49,7 +49,7 @@ class ConvolutionBlock(nn.Module):
         if self.norm.training and convolved.dtype == torch.bfloat16:
             from painlib.pooled_norm import can_pool_normalised, pool_normalised
 
-            if can_pool_normalised(convolved):
+            if can_pool_normalised(convolved, self.norm):
                 return pool_normalised(convolved, self.norm)
         if self.norm.training or torch.is_grad_enabled() or (self.norm.weight < 0).any():
             return self.pool(self.find_map(convolved))

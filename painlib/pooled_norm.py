@@ -19,14 +19,19 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 FAST: Any = {"cache": True, "nogil": True, "fastmath": {"contract", "reassoc", "nsz", "arcp"}}
 
 
-def can_pool_normalised(convolved: Tensor) -> bool:
-    """Whether `pool_normalised` takes it: bfloat16 on the processor, even sides, channels last."""
+def can_pool_normalised(convolved: Tensor, norm: nn.Module) -> bool:
+    """Whether `pool_normalised` takes it: bfloat16 on the processor, even sides, channels last, and plain
+    batch normalisation in float32 (not one that several processes share)."""
     return (
-        convolved.dtype == torch.bfloat16
+        type(norm) is nn.BatchNorm2d
+        and norm.weight.dtype == torch.float32
+        and convolved.numel() > 0
+        and convolved.dtype == torch.bfloat16
         and convolved.device.type == "cpu"
         and not (convolved.shape[2] % 2 or convolved.shape[3] % 2)
         and convolved.is_contiguous(memory_format=torch.channels_last)
@@ -64,10 +69,10 @@ class _PooledNorm(torch.autograd.Function):
         n, height, width, channels = values.shape
         best = np.empty((n, height // 2, width // 2, channels), np.int16)
         where = np.empty(best.shape, np.uint8)
-        sums = np.zeros((2, n, channels))
+        sums = np.zeros((n, 2, channels))
         turned = np.where(weight.detach().numpy() < 0, -1, 0).astype(np.int16)
-        _for_images(n, lambda part: _reduce(values[part], turned, best[part], where[part], sums[:, part]))
-        mean, square = torch.from_numpy(sums.sum(axis=1) / (n * height * width))
+        _for_images(n, lambda part: _reduce(values[part], turned, best[part], where[part], sums[part]))
+        mean, square = torch.from_numpy(sums.sum(axis=0) / (n * height * width))
         variance = (square - mean**2).clamp_min(0)
         spread = torch.rsqrt(variance + eps)
         scale = (weight * spread).float().numpy()
@@ -81,14 +86,15 @@ class _PooledNorm(torch.autograd.Function):
         return _as_images(pooled), mean, variance
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:  # type: ignore[override]
         convolved, weight, mean, spread, best, where = ctx.saved_tensors
         values = _as_bits(convolved)
         n, height, width, channels = values.shape
-        upper = _as_bits(gradients[0].to(torch.bfloat16, memory_format=torch.channels_last))
-        sums = np.zeros((2, n, channels))
-        _for_images(n, lambda part: _sum(upper[part], best.numpy()[part], sums[:, part]))
-        by_bias, products = torch.from_numpy(sums.sum(axis=1))
+        upper = _as_bits(gradients[0].to(torch.bfloat16).contiguous(memory_format=torch.channels_last))
+        sums = np.zeros((n, 2, channels))
+        _for_images(n, lambda part: _sum(upper[part], best.numpy()[part], sums[part]))
+        by_bias, products = torch.from_numpy(sums.sum(axis=0))
         by_weight = (products - mean * by_bias) * spread
         # Of a value x: scale (its cell's gradient, if it won - mean gradient - normalised x * by_weight / n).
         scale = weight * spread
@@ -156,20 +162,25 @@ def _reduce(values, turned, best, where, sums):  # type: ignore[no-untyped-def]
     """Of each cell of 2 x 2 values the best one after ReLU, and which of the four it was; of each image and
     channel the sum of values, and of their squares.
 
-    Bits of bfloat16 from 0 on are in the order of their values; `turned` (-1) turns it round.
+    Bits of bfloat16 from 0 on are in the order of their values; `turned` (-1) turns it round. ReLU takes what
+    has a sign, but for what is no number (with a sign: bits above 0xFF80), which makes the sums none.
     """
     n, height, width, channels = values.shape
-    row_sums = np.empty((2, channels), np.float32)
+    row_sums, highest = np.empty((2, channels), np.float32), np.empty(channels, np.uint16)
     zero = np.int16(0)
     for image in range(n):
         for y in range(height // 2):
             row_sums[:] = 0
+            highest[:] = 0
             for x in range(width // 2):
                 for k in range(channels):
-                    a = max(values[image, 2 * y, 2 * x, k], zero)
-                    b = max(values[image, 2 * y, 2 * x + 1, k], zero)
-                    c = max(values[image, 2 * y + 1, 2 * x, k], zero)
-                    d = max(values[image, 2 * y + 1, 2 * x + 1, k], zero)
+                    a = values[image, 2 * y, 2 * x, k]
+                    b = values[image, 2 * y, 2 * x + 1, k]
+                    c = values[image, 2 * y + 1, 2 * x, k]
+                    d = values[image, 2 * y + 1, 2 * x + 1, k]
+                    higher = max(max(np.uint16(a), np.uint16(b)), max(np.uint16(c), np.uint16(d)))
+                    highest[k] = max(highest[k], higher)
+                    a, b, c, d = max(a, zero), max(b, zero), max(c, zero), max(d, zero)
                     p, q, r, s = _widen(a), _widen(b), _widen(c), _widen(d)
                     row_sums[0, k] += (p + q) + (r + s)
                     row_sums[1, k] += (p * p + q * q) + (r * r + s * s)
@@ -183,8 +194,10 @@ def _reduce(values, turned, best, where, sums):  # type: ignore[no-untyped-def]
                     best[image, y, x, k] = max(winner, d ^ turn) ^ turn
                     where[image, y, x, k] = place
             for k in range(channels):
-                sums[0, image, k] += row_sums[0, k]
-                sums[1, image, k] += row_sums[1, k]
+                if highest[k] > np.uint16(0xFF80):
+                    row_sums[0, k] = np.nan
+                sums[image, 0, k] += row_sums[0, k]
+                sums[image, 1, k] += row_sums[1, k]
 
 
 @njit(**FAST)
@@ -228,8 +241,8 @@ def _sum(upper, best, sums):  # type: ignore[no-untyped-def]
                     row_sums[0, k] += gradient
                     row_sums[1, k] += gradient * _widen(best[image, y, x, k])
             for k in range(channels):
-                sums[0, image, k] += row_sums[0, k]
-                sums[1, image, k] += row_sums[1, k]
+                sums[image, 0, k] += row_sums[0, k]
+                sums[image, 1, k] += row_sums[1, k]
 
 
 @njit(**FAST)

@@ -41,6 +41,7 @@ def mark_file(place: str | Path) -> tuple[int, str]:
     url = str(place)
     with _told(url):
         system, path = _find(url)
+        system.invalidate_cache(path)
         info = system.info(path)
         if info.get("size") is None or info.get("type") == "directory":
             raise PainlibError(f"Expected a file of known size, got none at {url}. Mend the URL.")
@@ -63,6 +64,7 @@ def list_files(folder: str, ending: str) -> list[str]:
     """The URLs of the files right below the URL `folder` whose names end in `ending`, sorted."""
     with _told(folder):
         system, path = _find(folder)
+        system.invalidate_cache(path)  # s3 keeps listings: what came since would not be seen
         found = [str(entry) for entry in system.ls(path, detail=False)]
         return sorted(system.unstrip_protocol(entry) for entry in found if entry.endswith(ending))
 

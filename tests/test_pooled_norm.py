@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from painlib.model import ConvolutionBlock
+from painlib.model import ConvolutionBlock, PainNet
 from painlib.pooled_norm import can_pool_normalised, pool_normalised
 
 BFLOAT16 = 2.0**-8  # half of a step, as a share of a value
@@ -81,11 +81,40 @@ def test_no_value_above_0_gives_the_bias_and_no_gradient():
 
 
 def test_a_value_that_is_no_number_stays_none():
-    values = draw()
-    values[0, 1, 0, 0] = float("nan")
-    assert pool_normalised(values, make_norm())[:, 1].isnan().all()
+    for bits in (0x7FC0, 0x7FFF, 0x7F81, 0xFFC0, 0xFFFF, 0xFF81):  # with a sign, too: what a processor makes
+        values = draw()
+        values.view(torch.int16)[0, 1, 0, 0] = bits - 0x10000 if bits > 0x7FFF else bits
+        pooled = pool_normalised(values, make_norm())
+        assert pooled[:, 1].isnan().all(), hex(bits)
+        assert not pooled[:, 2].isnan().any()
     values[0, 1, 0, 0] = float("inf")
     assert pool_normalised(values, make_norm())[:, 1].isnan().any()
+    values[0, 1, 0, 0] = -float("inf")
+    assert not pool_normalised(values, make_norm())[:, 1].isnan().any()
+
+
+def test_a_network_that_came_apart_says_so():
+    net = PainNet((4, 4, 4, 4, 4, 4), (4, 4), 64).train().to(memory_format=torch.channels_last)
+    with torch.no_grad():
+        net.blocks[0].conv.weight.fill_(float("nan"))
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = net(torch.full((4, 3, 64, 64), 7, dtype=torch.uint8))
+    assert logits.isnan().all()
+
+
+def test_processes_that_share_their_batches_share_every_normalisation():
+    class Shared(nn.BatchNorm2d):
+        n_asked = 0
+
+        def forward(self, values: torch.Tensor) -> torch.Tensor:
+            Shared.n_asked += 1
+            return super().forward(values)
+
+    block = ConvolutionBlock(3, 6).train().to(memory_format=torch.channels_last)
+    block.norm = Shared(6).train()
+    with torch.autocast("cpu", torch.bfloat16):
+        block(torch.randn(2, 3, 8, 8).contiguous(memory_format=torch.channels_last))
+    assert Shared.n_asked == 1
 
 
 def test_statistics_may_be_gathered_as_plain_means_over_batches():
@@ -134,7 +163,7 @@ def test_a_block_trains_as_it_does_plainly(height, monkeypatch):
 
     got = run(block)
     with monkeypatch.context() as patch:
-        patch.setattr("painlib.pooled_norm.can_pool_normalised", lambda convolved: False)
+        patch.setattr("painlib.pooled_norm.can_pool_normalised", lambda convolved, norm: False)
         expected = run(plain)
     torch.testing.assert_close(got, expected, rtol=2 * BFLOAT16, atol=0.02)
     for mine, theirs in zip(block.parameters(), plain.parameters(), strict=True):
@@ -144,7 +173,18 @@ def test_a_block_trains_as_it_does_plainly(height, monkeypatch):
 
 def test_what_it_cannot_do_is_left_to_torch():
     values = draw()
-    assert can_pool_normalised(values)
-    assert not can_pool_normalised(values.float())
-    assert not can_pool_normalised(values.contiguous())
-    assert not can_pool_normalised(draw(height=7))
+    norm = make_norm()
+    assert can_pool_normalised(values, norm)
+    assert not can_pool_normalised(values.float(), norm)
+    assert not can_pool_normalised(values.contiguous(), norm)
+    assert not can_pool_normalised(draw(height=7), norm)
+    assert not can_pool_normalised(values[:0], norm)
+    assert not can_pool_normalised(values, make_norm().to(torch.bfloat16))
+
+
+def test_a_second_derivative_is_refused():
+    values = draw().requires_grad_()
+    total = pool_normalised(values, make_norm()).float().square().sum()
+    (gradient,) = torch.autograd.grad(total, values, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        gradient.float().sum().backward()

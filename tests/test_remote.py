@@ -124,6 +124,8 @@ CONTAINERS = {
     "mkv": {},
     "ts": {},
     "avi": {"codec": "mpeg4", "options": {"g": "12", "bf": "2", "qscale": "2"}},
+    "flv": {},
+    "mpg": {"codec": "mpeg2video", "options": {"g": "12", "bf": "2", "qscale": "2"}},
 }
 
 
@@ -319,6 +321,9 @@ def test_faces_of_videos_in_an_object_store_are_those_of_the_files(bucket, tmp_p
     for face, expected in zip(remote_one.read([17, 3]), local.read([17, 3]), strict=True):
         np.testing.assert_array_equal(face, expected)
     assert not len(FaceStore(f"{bucket}/runs/mine", ["r2"]))
+    for path in (ours.blob, ours.index):  # what came since is seen
+        fsspec.filesystem("s3").put_file(str(path), f"videos/runs/mine/faces/{path.name.replace('r1', 'r2')}")
+    assert len(FaceStore(f"{bucket}/runs/mine")) == 40
     short = tmp_path / "short.jpgs"
     short.write_bytes(ours.blob.read_bytes()[:-1])
     fsspec.filesystem("s3").put_file(str(short), f"videos/runs/mine/faces/{ours.blob.name}")

@@ -31,8 +31,6 @@ NOSE_SEEN = 0.5  # likelihood
 PLACED = 0.1  # likelihood, plainly: below it no point is seen, and its place is that of noise
 # Largest difference from plain float32 that is let pass: px of the shrunk frame, likelihood.
 TOLERANCES = {"float32": (0.05, 0.005), "bfloat16": (0.2, 0.03), "float16": (0.2, 0.03)}
-
-
 LOOKS = ("in_window", "at_half_size", "whole")  # what a window's follower counts
 
 
@@ -47,10 +45,10 @@ class EngineDiffersError(Exception):
 class NetworkReader:
     """The network's answers to the frames of one video in their order, scaled to px of the original.
 
-    In `params.pose_precision`, through a window where `params.pose_follow` (a likelihood near `threshold` is
-    then looked at again). Raises `EngineDiffersError` where
-    a checked frame differs by more than `TOLERANCES`; made again with its report as `instead_of`, the reader
-    asks the network in plain float32 torch.
+    In `params.pose_precision`, through a window where `params.pose_follow` (then the whole frame decides
+    where a likelihood lies near `threshold`). Raises `EngineDiffersError` where a checked frame differs by
+    more than `TOLERANCES`; made again with its report as `instead_of`, the reader asks the network in plain
+    float32 torch.
     """
 
     def __init__(

@@ -17,6 +17,7 @@ Box = tuple[int, int, int, int]  # left, top, width, height
 SEEN = (
     0.5  # likelihood from which a point leads the window; the threshold of the crop rules where that is lower
 )
+LEAST_SEEN = 0.01  # a point that a network does not have comes with likelihood 0
 CHUNK = 2  # frames that share a window, placed by the frames before them
 WHOLE_EVERY = 64  # chunks: the first frame of every so many is looked at whole as well
 STRIDE_PX = 32  # sides and corners are multiples: coarsest stride of the networks that DeepLabCut has
@@ -51,7 +52,7 @@ class WindowFollower:
     are batched. Through the window a network answers otherwise near the rim, and everywhere if it averages
     over the image (group normalisation, as in DeepLabCut's ResNet-50; squeeze-and-excitation).
 
-    `counts`: frames; looks through a window, at half size (to search) and at whole frames; checks that
+    `counts`: frames; looks through a window, at half size and at whole frames; checks that
     contradicted the window; chunks in which half the size missed a face.
     """
 
@@ -83,7 +84,7 @@ class WindowFollower:
 
     @property
     def _seen(self) -> float:
-        return min(SEEN, self.threshold)
+        return max(min(SEEN, self.threshold), LEAST_SEEN)
 
     @property
     def _halves(self) -> bool:
@@ -105,7 +106,7 @@ class WindowFollower:
         is_checked = first == 0 and chunk_number % WHOLE_EVERY == 0
         if is_checked and (0 in settled or self._halves):
             (looked,) = self._look_whole(images[:1])
-            if 0 in settled and not _agree(found[0], looked):
+            if 0 in settled and not _agree(found[0], looked, self._seen):
                 self.counts["disagreed"] += 1
                 settled, self._box = set(), None
             found[0] = looked
@@ -132,7 +133,7 @@ class WindowFollower:
         place = len(images)
         for row, (image, time_s) in enumerate(zip(images, times_s, strict=True)):
             thumb = cv2.resize(image, (32, 18), interpolation=cv2.INTER_AREA).astype(np.float32)
-            follows = self._size == image.shape and time_s - self._time_s <= MOST_GAP_S
+            follows = self._size == image.shape and 0 <= time_s - self._time_s <= MOST_GAP_S
             before = self._thumb if follows else None
             if before is None or float(np.abs(thumb - before).mean()) > CUT_LEVELS:
                 place = min(place, row)
@@ -148,6 +149,7 @@ class WindowFollower:
         """At frames of half the sides; points in px of the frames given."""
         import cv2
 
+        self.counts["at_half_size"] += len(images)
         height, width = self._size[0] // 2, self._size[1] // 2
         small = [cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA) for image in images]
         found = np.array(self.find(small))
@@ -156,7 +158,6 @@ class WindowFollower:
 
     def _search(self, images: Sequence[np.ndarray], rows: list[int], found: np.ndarray) -> None:
         """Fill in `rows` of `found`, which were lost: by half the size, then windows, then whole frames."""
-        self.counts["at_half_size"] += len(rows)
         found[rows] = self._look_at_half([images[row] for row in rows])
         hint = HINT * self._seen
         hinted = [row for row in rows if (found[row, :, 2] >= hint).any()]
@@ -252,9 +253,9 @@ def _log_odds(likelihood: np.ndarray | np.float64) -> np.ndarray:
     return np.log(likelihood / (1 - likelihood))
 
 
-def _agree(first: np.ndarray, second: np.ndarray) -> bool:
+def _agree(first: np.ndarray, second: np.ndarray, likelihood: float) -> bool:
     """Whether two answers (3, 3) to one frame say the same of every point that either of them sees."""
-    seen = (first[:, 2] >= SEEN) | (second[:, 2] >= SEEN)
+    seen = (first[:, 2] >= likelihood) | (second[:, 2] >= likelihood)
     apart = np.linalg.norm(first[seen, :2] - second[seen, :2], axis=1)
     return bool(
         (apart <= SAME_PX).all() and (np.abs(first[seen, 2] - second[seen, 2]) <= SAME_LIKELIHOOD).all()

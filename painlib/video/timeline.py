@@ -182,10 +182,15 @@ def open_video(
 def _open(source: Any, accelerator: HWAccel | None) -> av.container.InputContainer:
     """FFmpeg decodes a dozen frames of what it opens, to guess what their header may not say. An mp4's header
     says all of it: 2 ms in the place of 170 for 4K video."""
-    told = av.open(source, buffer_size=READ_AT_ONCE, hwaccel=accelerator, stream_options=NOT_DECODED)
-    if "mp4" in told.format.name:
-        return told
-    told.close()
+    try:
+        told = av.open(source, buffer_size=READ_AT_ONCE, hwaccel=accelerator, stream_options=NOT_DECODED)
+        if "mp4" in told.format.name:
+            return told
+        told.close()
+    except ValueError as error:
+        if isinstance(error, PainlibError):  # of a file by URL
+            raise
+        # else a format that finds its streams only as it is read
     if hasattr(source, "seek"):
         source.seek(0)
     return av.open(source, buffer_size=READ_AT_ONCE, hwaccel=accelerator)
