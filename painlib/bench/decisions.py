@@ -108,8 +108,9 @@ def make_small_lab(size: BenchSize, folder: Path) -> SmallLab:
 def compare_decisions(lab: SmallLab, size: BenchSize, folder: Path) -> pd.DataFrame:
     """For each faster way, a row: `way`, `n_frames`, `n_faces` (of the plain way), `lost` and `found` (faces
     that only the plain, only the faster way cuts), `flipped` (judged by both, otherwise), `changed` (share of
-    the plain way's faces whose outcome is another, with those found), `in_window` (looks through a
-    window a frame), `fell_back` (videos in which the check against plain float32 failed, so that it ran).
+    the plain way's faces whose outcome is another, with those found), `in_window` and `whole` (looks through
+    a window and at whole frames, a frame), `fell_back` (videos in which the check against plain float32
+    failed, so that it ran).
     """
     network = load_pose_network(lab.network, device="cpu")
     plain = _cut_all(lab, PlainNetwork(network), folder / "plain", "float32", False)
@@ -124,10 +125,10 @@ def compare_decisions(lab: SmallLab, size: BenchSize, folder: Path) -> pd.DataFr
         found = _decide(lab, store, np.array(inputs), nets, partial(judge_fast, precision=precision))
         reports = read_reports(lab.recordings, workdir)
         fell_back = int((reports["fallback"] != "").sum())
-        in_window = float(reports["in_window"].mean()) if follow else 0.0
-        rows.append(
-            {"way": way, **compare_outcomes(expected, found), "in_window": in_window, "fell_back": fell_back}
-        )
+        looks = {"in_window": 0.0, "whole": 1.0}
+        if follow:
+            looks = {name: float(reports[name].mean()) for name in looks}
+        rows.append({"way": way, **compare_outcomes(expected, found), **looks, "fell_back": fell_back})
     return pd.DataFrame(rows)
 
 

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from painlib.faces.window import CHUNK, WHOLE_EVERY
+
 FRAMES, FACES, DRAWN = 864_000, 545_000, 600_000  # of the study; faces drawn in 20 epochs of 30,000
 PAIRED_FACES = 10_000
 CUTTING = "decode, shrink, cut, store"
 WINDOW = "pose, window"
 START_UP = "published, one frame of pose"
 FOLLOWED = "ours, bfloat16, window"
+CHECK_EVERY, CHECK_LOOKS = CHUNK * WHOLE_EVERY, 1.25  # frames; whole frames' worth of pixels
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,9 @@ def split_off_pose(runs: pd.DataFrame) -> pd.DataFrame:
     """The runs with pose of the published and the followed chain as stage "pose", and without what DeepLabCut
     costs before it begins.
 
-    A long video pays that once: analysing n frames costs start + n each, one frame start + each.
+    A long video pays that once: analysing n frames costs start + n each, one frame start + each. The followed
+    chain is measured between two checks of its window; their cost, a whole frame and one of half the sides,
+    is added to it.
     """
     chain = runs["stage"] == "whole chain"
     published = chain & (runs["method"] == "published")
@@ -88,10 +93,14 @@ def split_off_pose(runs: pd.DataFrame) -> pd.DataFrame:
         whole[column] -= surplus
         pose[column] -= surplus
     pose = pose.assign(stage="pose", part="")
-    followed = runs[chain & (runs["method"] == FOLLOWED) & (runs["part"] == "pose")]
-    followed = followed.assign(stage="pose", part="")
-    rest = runs[~(published & (runs["part"] == ""))]
-    return pd.concat([rest, whole.reset_index(), pose.reset_index(), followed], ignore_index=True)
+    followed = runs[chain & (runs["method"] == FOLLOWED) & runs["part"].isin(["", "pose"])].copy()
+    for column in ("cpu_s", "wall_s"):
+        a_frame = float(np.median(find_costs(runs, "pose", "ours, bfloat16", column=column))) / 1000
+        followed[column] += followed["units"] * a_frame * CHECK_LOOKS / CHECK_EVERY
+    asked = followed[followed["part"] == "pose"].assign(stage="pose", part="")
+    followed = followed[followed["part"] == ""]
+    rest = runs.drop(index=[*runs.index[published & (runs["part"] == "")], *followed.index])
+    return pd.concat([rest, whole.reset_index(), pose.reset_index(), followed, asked], ignore_index=True)
 
 
 def find_costs(

@@ -7,9 +7,15 @@ from typing import Any
 
 import pandas as pd
 
-from painlib.bench.summary import DRAWN, FACES, FRAMES
+from painlib.bench.summary import CHECK_EVERY, DRAWN, FACES, FRAMES
 
 Rows = list[tuple[str, ...]]
+FOLLOWED_HOW = (
+    "the face is followed through the last 19 frames of a clip, in 12 of them seen, looked for at half\n"
+    f"size where lost; with its share of a look at the whole frame every {CHECK_EVERY} frames. Not in it: a\n"
+    "second look, at the whole frame, where a likelihood lies near the threshold (these points' never\n"
+    "does; `whole` below and in `pose/*.json` counts them)."
+)
 
 
 def tell_results(
@@ -27,6 +33,7 @@ def tell_results(
         "Drawn clips, networks of random weights: speeds are real, answers are not. What a video pays\n"
         "once is left out on both sides: DeepLabCut's start, making an engine, its check on first frames.",
         _align(_list_stages(table)),
+        f"Window: {FOLLOWED_HOW}",
         f"CPU-hours at the published study's size ({FRAMES:,} 4K frames, {FACES:,} faces, {DRAWN:,} drawn "
         "for training).\nStated: on this project's reference machine, 2 cores of an AMD Zen 5, with a "
         "matplotlib figure for each map; the rest: measured here.",
@@ -78,10 +85,17 @@ def _list_hours(scaled: pd.DataFrame) -> Rows:
 
 
 def _list_decisions(decisions: pd.DataFrame) -> Rows:
-    rows: Rows = [("way", "frames", "faces", "lost", "found", "flipped", "changed", "in window", "fell back")]
+    rows: Rows = [
+        ("way", "frames", "faces", "lost", "found", "flipped", "changed", "in window", "whole", "fell back")
+    ]
     for row in decisions.to_dict("records"):
         counts = (f"{row[name]:,}" for name in ("n_frames", "n_faces", "lost", "found", "flipped"))
-        more = (f"{row['changed']:.2%}", f"{row['in_window']:.0%}", f"{row['fell_back']}")
+        more = (
+            f"{row['changed']:.2%}",
+            f"{row['in_window']:.0%}",
+            f"{row['whole']:.0%}",
+            f"{row['fell_back']}",
+        )
         rows.append((row["way"], *counts, *more))
     return rows
 

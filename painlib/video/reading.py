@@ -130,9 +130,9 @@ class Frame:
     def shrunk(self, width: int, height: int) -> np.ndarray:
         """Upright RGB image (height, width, 3) uint8, area-averaged from the decoded planes.
 
-        Planes of 8 bits are averaged as they are, then converted, as in a smaller video made of this one: half
-        the time of doing both at once. Grey detail comes nearer to the average of the converted frame, fine
-        coloured detail less near: of 4:2:0, colour has half the sides of the small image.
+        Planes of 8 bits are averaged as they are, then converted, as in a smaller video made of this one:
+        half the time of doing both at once. Grey detail comes nearer to the average of the converted frame,
+        fine coloured detail less near: of 4:2:0, colour has half the sides of the small image.
         """
         if (width, height) == self.size:
             return self.image
