@@ -36,7 +36,8 @@ def tell_results(
         f"Window: {FOLLOWED_HOW}",
         f"CPU-hours at the published study's size ({FRAMES:,} 4K frames, {FACES:,} faces, {DRAWN:,} drawn "
         "for training).\nStated: on this project's reference machine, 2 cores of an AMD Zen 5, with a "
-        "matplotlib figure for each map; the rest: measured here.",
+        "matplotlib figure for each map; the rest: measured here. Floors, and the stated best, have pose on "
+        "whole\nframes.",
         _align(_list_hours(scaled)),
         f"Two workers against one, cohort to faces, start-up excluded: {crews['speed_up']:.2f} times as fast "
         f"[{crews['lowest']:.2f}-{crews['highest']:.2f}], at {crews['cpu_ratio']:.2f} times the CPU time.",

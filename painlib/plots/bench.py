@@ -41,9 +41,9 @@ _SUMS = {
     "ours_float32": "ours, float32",
     "ours_bfloat16": "ours, bfloat16",
     "ours_window": "ours, with window",
-    "stated_best": "best, stated",
-    "stated_floor": "floor, stated",
-    "floor": "floor, here",
+    "stated_best": "best, whole frames, stated",
+    "stated_floor": "floor, whole frames, stated",
+    "floor": "floor, whole frames, here",
 }
 
 
