@@ -1,12 +1,10 @@
 """Tasks on workers of this machine: results in order, faults among them, deaths made good, an end at once."""
 
 import os
-import re
 import signal
 import subprocess
 import sys
 import time
-import urllib.request
 from contextlib import suppress
 from pathlib import Path
 
@@ -119,18 +117,6 @@ def test_workers_are_reached_from_this_machine_alone():
     ]
     assert listening
     assert set(listening) == {"127.0.0.1"}
-
-
-def test_the_dashboard_of_local_workers_is_told_and_opens(capsys):
-    end_local_workers()
-    run_tasks(act, [0.0], workers=1)
-    (link,) = re.findall(
-        r"Dask's dashboard of \S+: (http://127\.0\.0\.1:\d+/status)", capsys.readouterr().out
-    )
-    with urllib.request.urlopen(link, timeout=30) as page:
-        assert "bokeh" in page.read().decode().lower()
-    run_tasks(act, [0.0], workers=1)
-    assert "dashboard" not in capsys.readouterr().out, "once is enough"
 
 
 def test_steps_of_all_tasks_are_told_while_they_are_done():

@@ -242,7 +242,7 @@ def _start_local(workers: int) -> Client:
             host="127.0.0.1",
             # The system's own limit ends a process that takes too much, and no other.
             memory_limit=0,
-            # Dask's own choice is seen by the network.
+            # Named although without bokeh there are no pages: Dask's own choice is seen by the network.
             dashboard_address="127.0.0.1:0",
             worker_dashboard_address="127.0.0.1:0",
             silence_logs=logging.CRITICAL,
@@ -253,7 +253,8 @@ def _start_local(workers: int) -> Client:
             _close(cluster)
             raise
     _local = (cluster, client)
-    _show_dashboard(client)
+    if find_spec("bokeh"):
+        _show_dashboard(client)
     return client
 
 
