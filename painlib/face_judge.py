@@ -23,7 +23,7 @@ from painlib.model import PainNet, choose_device
 
 CHECKED = 32  # faces of the first batch that are judged the plain way too
 EXAMPLES = 4  # of them, those that the engine is made and first tried with
-AT_ONCE = 32  # faces that go through the convolutions at once on a CPU: more only need more memory
+AT_ONCE = 8  # faces that go through the convolutions at once on a CPU: they stay in its caches
 # Ours: how far probabilities may lie from plain float32: each in float32, in half precision their mean.
 LARGEST, MEAN = 1e-3, 0.01
 

@@ -42,7 +42,8 @@ def stage_inputs(params: StageParams) -> list[Place]:
         out_of_fold = params.workdir / "training" / "out_of_fold.parquet"
         files = [*_list_faces(params.workdir), *_list_folder(params.workdir / "model"), out_of_fold]
     elif isinstance(params, PredictParams):
-        files = [*_list_faces(params.workdir), *_list_folder(params.model or params.workdir / "model")]
+        faces = _list_videos(params) if params.from_video else _list_faces(params.workdir)
+        files = [*faces, *_list_folder(params.model or params.workdir / "model")]
     elif isinstance(params, StatisticsParams):
         curves = params.workdir / "predictions" / "minutes.parquet"
         named = [Path(name) if name else curves for name in params.minutes]
@@ -62,13 +63,18 @@ def stage_inputs(params: StageParams) -> list[Place]:
     return list(dict.fromkeys([params.cohort, *files]))
 
 
+def _list_videos(params: StageParams) -> list[Place]:
+    from painlib.cohort import load_cohort, video_rows
+
+    return _list_places(video_rows(load_cohort(params.cohort))["video"])
+
+
 def _crop_inputs(params: CropParams) -> list[Place]:
     from painlib.cohort import load_cohort, video_rows
 
-    rows = video_rows(load_cohort(params.cohort))
-    files = _list_places(rows["video"])
+    files = _list_videos(params)
     if params.pose_source == "tracker":
-        files += _list_places(rows["pose"])
+        files += _list_places(video_rows(load_cohort(params.cohort))["pose"])
     elif params.pose_source == "train" and params.labels:
         files += _list_labels(params.labels)
     elif params.pose_source == "network" and params.pose_network:

@@ -43,6 +43,17 @@ def note_cut(card: ModelCard, workdir: Path) -> str:
     return f"faces cut otherwise than those the model learned from: {', '.join(told)}" if told else ""
 
 
+def check_model(card: ModelCard, params: PredictParams) -> None:
+    """Raise `PainlibError` where a model cannot judge as it is asked to."""
+    check_labels(card)
+    if params.abstain_below > NEVER_ABSTAIN and card.calibration is None:
+        raise PainlibError(
+            f"Parameter `abstain_below`: expected 0.5 (never) with a model that was not calibrated, got "
+            f"{params.abstain_below:g}. Train it again by this version (stage 02_train)."
+        )
+    check_abstention(card.calibration, params.abstain_below)
+
+
 def judge_recordings(
     recordings: Sequence[Recording], net: PainNet, card: ModelCard, params: PredictParams
 ) -> pd.DataFrame:
@@ -53,14 +64,10 @@ def judge_recordings(
     recording is judged in one thread, `params.workers` at once or as many as a cluster has, by the model in
     its folder; how many changes nothing in the result.
     """
-    check_labels(card)
-    if params.abstain_below > NEVER_ABSTAIN and card.calibration is None:
-        raise PainlibError(
-            f"Parameter `abstain_below`: expected 0.5 (never) with a model that was not calibrated, got "
-            f"{params.abstain_below:g}. Train it again by this version (stage 02_train)."
-        )
-    check_abstention(card.calibration, params.abstain_below)
-    parts = [_Part(recording, card, params) for recording in recordings]
+    if params.from_video:
+        raise ValueError("videos are judged by judge_videos: not all of their faces are stored")
+    check_model(card, params)
+    parts = [RecordingPart(recording, card, params) for recording in recordings]
     missing = [part for part in parts if not part.is_current()]
     place = choose_place(params.device, params.workers, len(missing))
     if not place.here:
@@ -68,20 +75,23 @@ def judge_recordings(
     else:
         for part in track(missing, len(missing), "Judging recordings"):
             with place.keep_to_one_thread():
-                _judge_recording(part, net, place.device)
+                judge_recording(part, net, place.device)
     return pd.concat([read_table(part.path, "frames") for part in parts], ignore_index=True)
 
 
-class _Part:
-    """One recording's part of the table `frames`: where it lies, and what it is made from."""
+class RecordingPart:
+    """One recording's part of the table `frames`: where it lies, and what it is made from: the faces that are
+    stored, or `made_of`, where they are not kept."""
 
-    def __init__(self, recording: Recording, card: ModelCard, params: PredictParams) -> None:
+    def __init__(
+        self, recording: Recording, card: ModelCard, params: PredictParams, made_of: str = ""
+    ) -> None:
         self.recording, self.card, self.params = recording, card, params
-        self.store = FaceStore(params.workdir, [recording])
+        self.store = FaceStore(params.faces_folder, [recording])
         self.limits = choose_limits(
             card.quality_limits, params.min_sharpness, params.min_size, params.max_turn
         )
-        faces = self.store.mark_rows(range(len(self.store)))
+        faces = made_of or self.store.mark_rows(range(len(self.store)))
         made_from = (FORMAT, card.weights_sha256, params.precision, faces)
         beside = (self.limits.model_dump(), card.calibration and card.calibration.model_dump())
         self.path = params.workdir / "predictions" / "recordings" / f"{recording.name}.parquet"
@@ -110,7 +120,7 @@ class _Task:
     device: str
 
 
-def _judge_on_workers(parts: Sequence[_Part], params: PredictParams, place: Place) -> None:
+def _judge_on_workers(parts: Sequence[RecordingPart], params: PredictParams, place: Place) -> None:
     model = params.model or params.workdir / "model"
     tasks = [_Task(part.recording, params, model, part.card.weights_sha256, place.device) for part in parts]
     total = max(sum(len(part.store) for part in parts), 1)
@@ -130,18 +140,19 @@ def _judge_on_workers(parts: Sequence[_Part], params: PredictParams, place: Plac
 
 def _work(task: _Task) -> None:
     """In a worker: a recording's table and maps go to disk."""
-    net, card = _load_once(task.model, task.weights_sha256, task.device)
-    part = _Part(task.recording, card, task.params)
+    net, card = load_once(task.model, task.weights_sha256, task.device)
+    part = RecordingPart(task.recording, card, task.params)
 
     def hear(description: str, done: int, total: int | None) -> None:
         say_done(min(done * task.params.batch, len(part.store)))
 
     with redirect_progress(hear):
-        _judge_recording(part, net, task.device)
+        judge_recording(part, net, task.device)
 
 
 @lru_cache(maxsize=1)
-def _load_once(folder: Path, weights_sha256: str, device: str) -> tuple[PainNet, ModelCard]:
+def load_once(folder: Path, weights_sha256: str, device: str) -> tuple[PainNet, ModelCard]:
+    """In a worker: the model with these weights."""
     net, card = load_model(folder, device)
     if card.weights_sha256 != weights_sha256:
         raise PainlibError(
@@ -151,13 +162,14 @@ def _load_once(folder: Path, weights_sha256: str, device: str) -> tuple[PainNet,
     return net, card
 
 
-def _judge_recording(part: _Part, net: PainNet, device: str) -> None:
+def judge_recording(part: RecordingPart, net: PainNet, device: str) -> None:
+    """Judge the faces of one recording; its table and maps go to disk."""
     store, params, recording, card = part.store, part.params, part.recording, part.card
     cache = part.path.with_suffix(".npy")
     inputs = load_network_inputs(store, range(len(store)), card.architecture.input_px, cache)
     judged = judge_with_maps(net, inputs, params.batch, device, params.precision)
-    threshold = read_crop_facts(params.workdir)["likelihood_threshold"]
-    landmarks = load_landmarks(store.index, params.workdir, threshold)
+    threshold = read_crop_facts(params.faces_folder)["likelihood_threshold"]
+    landmarks = load_landmarks(store.index, params.faces_folder, threshold)
     quality = measure_quality(inputs, store.index, landmarks)
     left_out = gate_faces(quality, part.limits)
     frames = tabulate_frames(card, store.index, judged.probabilities, quality, left_out)
@@ -196,9 +208,8 @@ def summarise_recordings(
     """The tables `timepoints` and `minutes`, from the table `frames` and all frames filmed."""
     timepoints, minutes = [], []
     for recording in track(recordings, len(recordings), "Fusing cameras"):
-        filmed = {
-            camera: pose[["frame", "time_s"]] for (_, camera), pose in iter_poses([recording], params.workdir)
-        }
+        poses = iter_poses([recording], params.faces_folder)
+        filmed = {camera: pose[["frame", "time_s"]] for (_, camera), pose in poses}
         trained_on = bool(mark_trained([recording.subject], card)[0])
         judged = frames[frames["recording"] == recording.name]
         fused = fuse_recording(recording, judged, filmed, trained_on, params.abstain_below)

@@ -52,7 +52,8 @@ def find_state(stage: Stage, params: StageParams) -> StageStatus:
 
 def find_needless(run: Run) -> dict[str, str]:
     """The stages that this run has no use for, and why: nothing to learn where a model is given, nothing to
-    compare where no recording has a label, nothing to track where there are no arena videos."""
+    cut or to show of faces that are not stored, nothing to compare where no recording has a label, nothing to
+    track where there are no arena videos."""
     from painlib.cohort import iter_recordings, load_cohort
 
     predict = run.stages["predict"]
@@ -61,6 +62,9 @@ def find_needless(run: Run) -> dict[str, str]:
     needless = dict.fromkeys(spared, f"predict.model is given: {predict.model}")
     if not any(recording.label for recording in iter_recordings(load_cohort(predict.cohort))):
         needless |= dict.fromkeys(("gradcam", "regions", "grimace"), "no recording has a label")
+    if predict.from_video:
+        reading = ("crop", "gradcam", "regions", "grimace")
+        needless |= dict.fromkeys(reading, "predict.from_video: faces are judged and not stored")
     locomotion = run.stages["locomotion"]
     assert isinstance(locomotion, LocomotionParams)
     if locomotion.arena_table is None:

@@ -23,7 +23,7 @@ from painlib.cohort import VideoPart
 from painlib.face_judge import FaceJudge
 from painlib.faces.crop import Border, apply_rules, cut_square, find_centres, place_square
 from painlib.faces.points import ask_network, gather_batches
-from painlib.faces.store import Jpeg, decode_face, encode_face
+from painlib.faces.store import Jpeg, decode_face, encode_face, resize_face
 from painlib.faults import PainlibError, hide_secrets
 from painlib.fusion import CLOCK_TOLERANCE_S, NEVER_ABSTAIN, TIE
 from painlib.model import load_model
@@ -33,11 +33,10 @@ from painlib.pose import load_pose_network
 from painlib.pose.labels import COORDINATES
 from painlib.prediction import check_labels
 from painlib.video import Frame, read_frames
-from painlib.video.pictures import Picture, Sight, Still, check_square, read_image, resize_image
+from painlib.video.pictures import Picture, Sight, Still, check_square, read_image
 from painlib.video.timeline import REMEDY, TABLE_REMEDY
 
 POSE_BATCH = 32  # frames that go to the pose network at once
-WHOLE_FRAME_PX = 1_000_000  # a pose network that does not know its frames' size gets them whole
 NO_FACE = "no face to cut out"
 SHOWN_PX = 960  # longer side of what a score carries for an overlay
 
@@ -138,8 +137,7 @@ class Scorer:
                 "pictures of faces that are cut out already (--face)."
             )
         self._pose = load_pose_network(folder / self.card.pose_network, device=device)
-        sides = self._pose.width or WHOLE_FRAME_PX, self._pose.height or WHOLE_FRAME_PX
-        self._settings = cast(Any, _PoseSettings(*sides))
+        self._settings = cast(Any, _PoseSettings(*self._pose.frame_px))
 
     def score_image(self, path: Place) -> Score:
         """Judge one image file. Raises `PainlibError` where it is none."""
@@ -214,7 +212,7 @@ class Scorer:
         landmarks = np.full(6, np.nan)
         face: np.ndarray | None = None
         if self._pose is None:
-            face = resize_image(check_square(picture.image), px, px)
+            face = resize_face(check_square(picture.image), px)
         else:
             rules = apply_rules(points[None, :, 2], threshold)
             rule, centre = int(rules[0]), find_centres(points[None, :, :2], rules)[0]

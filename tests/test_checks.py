@@ -4,11 +4,13 @@ import clips
 import numpy as np
 import pytest
 import torch
+from test_prediction import build_card
 from tiny_lab import add_training_animal, make_lab, write_parameters
 
 from painlib.checks import check_run
 from painlib.cohort import VideoPart
 from painlib.faults import PainlibError
+from painlib.model import PainNet, save_model
 from painlib.pose.recipe import check_backbone, find_backbones
 from painlib.video import read_frames, write_video
 
@@ -87,6 +89,15 @@ def test_a_model_that_is_given_needs_no_animals_to_train(lab):
     assert "predict.model" in told
     assert "folds" not in told
     assert "device" not in told
+
+
+def test_judging_from_video_needs_a_model_with_a_pose_network_and_no_labels(lab, tmp_path):
+    net = PainNet((1, 1, 1, 1, 1, 1), (1, 1), 64)
+    save_model(tmp_path / "model", net, build_card(net))
+    predict = {"model": str(tmp_path / "model"), "from_video": True}
+    told = find_faults(lab, predict=predict, crop={"labels": "nowhere.csv"})
+    assert "expected a model with a pose network" in told
+    assert "nowhere.csv" not in told
 
 
 def test_a_tracker_file_has_a_row_for_each_frame(lab):

@@ -283,10 +283,9 @@ def test_two_workers_judge_as_one_does_to_the_last_byte(tmp_path):
         write_lab(workdir)
         net, card = load_model(workdir / "model", "cpu")
         params = PredictParams.model_construct(
-            workdir=workdir, cohort=Path("c.csv"), seed=1, model=None, batch=4, min_coverage=0.0,
-            abstain_below=0.5, min_sharpness=None, min_size=None, max_turn=None, device="cpu",
-            precision="float32",
-            workers=workers,
+            workdir=workdir, cohort=Path("c.csv"), seed=1, model=None, from_video=False, batch=4,
+            min_coverage=0.0, abstain_below=0.5, min_sharpness=None, min_size=None, max_turn=None,
+            device="cpu", precision="float32", workers=workers,
         )  # fmt: skip
         frames = judge_recordings([describe(name) for name in FACES], net, card, params)
         assert frames["recording"].tolist() == ["m2_post"] * 7 + ["m1_pre"] * 5

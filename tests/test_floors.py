@@ -33,7 +33,7 @@ FLOORS: dict[str, list[str]] = {
         *("work_places", "fold_training", "validation", "calibration", "fusion", "attribution"),
         *("regions", "weak_labels"),
         *("judging", "stats", "similarity", "region_tests", "evidence", "region_faces"),
-        *("region_results", "grimace", "locomotion", "novelty", "scoring", "confounds"),
+        *("region_results", "grimace", "locomotion", "novelty", "one_pass", "scoring", "confounds"),
     ],
     "3": ["plots", "widgets"],
     "aside": ["demo", "bench"],

@@ -83,7 +83,9 @@ class Lab:
 
     def judge(self, names=tuple(FACES), **changes) -> tuple[pd.DataFrame, int]:
         """The table `frames`, and the number of recordings that were swept over."""
-        settings = dict(cohort="c.csv", seed=1, model=None, batch=4, min_coverage=0.0, device="cpu")
+        settings = dict(
+            cohort="c.csv", seed=1, model=None, from_video=False, batch=4, min_coverage=0.0, device="cpu"
+        )
         settings |= dict(min_sharpness=None, min_size=None, max_turn=None, workers=1, precision="float32")
         settings |= dict(abstain_below=0.5) | changes
         params = PredictParams.model_construct(workdir=self.workdir, **settings)

@@ -79,6 +79,7 @@ device: str = "auto"  # auto, cpu, cuda, mps
 workers: int = 2  # folds at once
 """
 PREDICT = """model: Optional[str] = None  # the workdir's
+from_video: bool = False  # in one pass
 batch: int = 256  # faces
 min_coverage: float = 0.01  # 0 to 1
 abstain_below: float = 0.5  # never

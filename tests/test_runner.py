@@ -153,6 +153,24 @@ def test_with_a_model_given_and_no_labels_nothing_is_trained_and_no_regions_are_
     assert outcomes(run(folder)) == expect("skipped", **spared)
 
 
+def test_judged_from_video_no_faces_are_cut_or_shown(tmp_path, monkeypatch):
+    folder = tmp_path / "lab"
+    make_lab(folder, predict={"model": "elsewhere", "from_video": True})
+    (folder / "elsewhere").mkdir()
+    (folder / "elsewhere" / "card.json").write_text("{}")
+    (folder / "runs" / "model").mkdir(parents=True)
+    (folder / "runs" / "model" / "card.json").write_text("{}")  # what the tiny 03_predict copies
+    monkeypatch.setattr(runner, "execute_notebook", execute_here)
+    record = run(folder)
+    spared = dict.fromkeys(("crop", "train", "confounds", "gradcam", "regions", "grimace"), "not needed")
+    assert outcomes(record) == expect("ran", **spared)
+    assert "predict.from_video" in record.stages[0].reason
+    video = next(folder.rglob("*.mp4"))
+    video.write_bytes(video.read_bytes() + b" ")
+    states = find_states(load_run(folder / "lab.yaml", folder / "notebooks"))
+    assert states["predict"].state == "stale"
+
+
 def test_what_is_done_and_unchanged_is_skipped(finished, tmp_path, monkeypatch):
     folder = tmp_path / "moved"
     shutil.copytree(finished[0], folder)

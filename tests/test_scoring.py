@@ -38,7 +38,7 @@ def model(tmp_path: Path, monkeypatch) -> Path:
     crop = card.crop.model_copy(update={"crop_px": 64})
     save_model(tmp_path / "model", net, card.model_copy(update={"crop": crop, "pose_network": "pose"}))
     network = SpotNetwork()
-    network.width, network.height = 160, 120  # type: ignore[attr-defined]
+    network.frame_px = 160, 120  # type: ignore[attr-defined]
     monkeypatch.setattr(scoring, "load_pose_network", lambda *args, **keys: network)
     return tmp_path / "model"
 

@@ -17,6 +17,7 @@ from painlib.params import (
     CropParams,
     GrimaceParams,
     LocomotionParams,
+    PredictParams,
     RegionsParams,
     Run,
     StatisticsParams,
@@ -45,23 +46,27 @@ def check_run(parameter_file: str | Path, notebooks: Path) -> tuple[list[Row], F
     if cohort_file is None:
         return findings.rows, findings.faults
     cohort = _check_cohort(cohort_file, findings)
-    crop = cast(CropParams, run.stages["crop"]) if run is not None else None
+    crop: CropParams | None = None
+    if run is not None and not cast(PredictParams, run.stages["predict"]).from_video:
+        crop = cast(CropParams, run.stages["crop"])
     films = check_videos(cohort, crop, findings) if cohort is not None else {}
-    if run is not None and crop is not None:
+    if run is not None:
         from painlib.grimace import check_scores
         from painlib.locomotion.arena_checks import check_arenas
         from painlib.workers.checking import check_cluster
 
-        check_pose(crop, cohort, films, findings)
+        workdir = run.stages["crop"].workdir
+        if crop is not None:
+            check_pose(crop, cohort, films, findings)
+            check_disk(crop, cast(TrainParams, run.stages["train"]).input_px, films, findings)
         if cohort is not None:
             check_labels(run, cohort, findings)
             check_treatments(cast(StatisticsParams, run.stages["statistics"]), cohort, findings)
         check_devices(run, findings)
         _check_marks(cast(RegionsParams, run.stages["regions"]), findings)
         check_scores(cast(GrimaceParams, run.stages["grimace"]), findings.rows, findings.faults)
-        check_disk(crop, cast(TrainParams, run.stages["train"]).input_px, films, findings)
         check_arenas(cast(LocomotionParams, run.stages["locomotion"]), findings.rows, findings.faults)
-        check_cluster(run.cluster, crop.workdir, findings.rows, findings.faults)
+        check_cluster(run.cluster, workdir, findings.rows, findings.faults)
     return findings.rows, findings.faults
 
 

@@ -69,7 +69,7 @@ def extract_cohort(
 
     recordings = iter_recordings(cohort) if isinstance(cohort, pd.DataFrame) else list(cohort)
     videos = [video for recording in recordings for video in recording.cameras]
-    _check_names(videos)
+    check_names(videos)
     network_path = None if network_path is None else Path(network_path)
     if network_path is not None and not network_path.exists():
         raise PainlibError(f"Expected a pose network, found nothing: {network_path}. Mend `pose_network`.")
@@ -78,7 +78,7 @@ def extract_cohort(
         _Task(video, Path(workdir), params, network_path, mark, threshold, crop_px, load_network)
         for video in videos
     ]
-    n_frames = max(sum(_expect_frames(video) for video in videos), 1)
+    n_frames = max(sum(expect_frames(video) for video in videos), 1)
     report_progress(DESCRIPTION, 0, n_frames)
     results = run_tasks(
         _work,
@@ -193,7 +193,7 @@ def _mark_network(path: Path, point_names: Sequence[str]) -> str:
     return fingerprint("pose network", found, list(point_names))
 
 
-def _expect_frames(video: CameraVideo) -> int:
+def expect_frames(video: CameraVideo) -> int:
     """About how many frames there are to do; what cannot be opened is reported when it is read."""
     total = 0.0
     for part in video.parts:
@@ -205,7 +205,7 @@ def _expect_frames(video: CameraVideo) -> int:
     return round(total)
 
 
-def _check_names(videos: Sequence[CameraVideo]) -> None:
+def check_names(videos: Sequence[CameraVideo]) -> None:
     """Recording and camera are joined in file names, and two pairs may join to the same."""
     faults, known = Faults(), dict[str, CameraVideo]()
     for video in videos:

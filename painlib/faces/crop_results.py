@@ -1,8 +1,9 @@
-"""What `01_crop` left for later stages: which recordings are whole, how faces were cut, pose tables."""
+"""What `01_crop`, or `03_predict` in its place, left: whole recordings, how faces were cut, poses."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +11,13 @@ from painlib.cohort import Recording
 from painlib.faces.store import CameraFiles
 from painlib.faults import PainlibError
 from painlib.provenance import read_provenance
-from painlib.tables import read_table, write_csv
+from painlib.tables import read_table, write_csv, write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SUMMARY_NAME = "summary.csv"
+FACTS_NAME = "cut.json"  # where 03_predict read the videos
 
 
 def write_summary(summary: pd.DataFrame, workdir: Path) -> Path:
@@ -49,8 +51,17 @@ def finished_recordings(recordings: Sequence[Recording], workdir: Path) -> list[
     return whole
 
 
+def write_crop_facts(folder: Path, facts: Mapping[str, Any]) -> None:
+    """Keep how faces were cut where they were not cut by `01_crop`, for `read_crop_facts`."""
+    with write_whole(folder / FACTS_NAME) as temporary:
+        temporary.write_text(json.dumps(facts), encoding="utf-8")
+
+
 def read_crop_facts(workdir: Path) -> dict[str, Any]:
     """`crop_px`, `border`, `likelihood_threshold` and `jpeg_quality` of the faces under `workdir`."""
+    if (workdir / FACTS_NAME).is_file():
+        facts: dict[str, Any] = json.loads((workdir / FACTS_NAME).read_text(encoding="utf-8"))
+        return facts
     record = read_provenance("crop", workdir) or {}
     names = ("crop_px", "border", "likelihood_threshold")
     facts = record.get("facts", {})

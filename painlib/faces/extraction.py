@@ -88,8 +88,9 @@ def extract_camera(
     begin = time.monotonic()
     files = CameraFiles(Path(workdir), video.recording, video.camera)
     cutting = Cutting(threshold, crop_px, params.border, params.jpeg_quality)
-    pose_mark = _mark_pose(video, params, network, threshold)
-    faces_mark = fingerprint("faces", FORMAT, pose_mark, cutting)
+    pose_mark, faces_mark = mark_camera(
+        video, params=params, network=network, threshold=threshold, crop_px=crop_px
+    )
     pose_there = read_fingerprint(files.pose) == pose_mark
     resumed = pose_there and read_fingerprint(files.index) == faces_mark and is_blob_whole(files)
     if not resumed:
@@ -115,6 +116,15 @@ def extract_camera(
     summary = _summarise(video, pose, len(index), threshold)
     on_progress(summary["n_frames"])
     return {**summary, "seconds": time.monotonic() - begin, "resumed": resumed}
+
+
+def mark_camera(
+    video: CameraVideo, *, params: Settings, network: Network | None, threshold: float, crop_px: int
+) -> tuple[str, str]:
+    """The fingerprints that `extract_camera` gives to pose and index: what they are made from."""
+    pose = _mark_pose(video, params, network, threshold)
+    cutting = Cutting(threshold, crop_px, params.border, params.jpeg_quality)
+    return pose, fingerprint("faces", FORMAT, pose, cutting)
 
 
 def _ask_network(

@@ -36,7 +36,9 @@ if TYPE_CHECKING:
 INDEX, BLOB = ".parquet", ".jpgs"
 CHUNK = 256  # faces decoded before they are written
 # OpenCV decodes a JPEG at 1/2, 1/4 or 1/8 of its size for a fraction of the time.
-REDUCED = {8: "IMREAD_REDUCED_COLOR_8", 4: "IMREAD_REDUCED_COLOR_4", 2: "IMREAD_REDUCED_COLOR_2"}
+REDUCED = {
+    8: "IMREAD_REDUCED_GRAYSCALE_8", 4: "IMREAD_REDUCED_GRAYSCALE_4", 2: "IMREAD_REDUCED_GRAYSCALE_2",
+}  # fmt: skip
 REMEDY = "Run stage 01_crop again (`painlib run PARAMS --from crop`)."
 
 
@@ -119,6 +121,16 @@ class FaceStore:
         """Faces by row position, each (size_px, size_px, 3) uint8 RGB, in the order asked for."""
         return [decode_face(jpeg) for jpeg in self.read_jpegs(rows)]
 
+    def find(self, faces: pd.DataFrame) -> np.ndarray:
+        """(n,) row position of each of `faces` (recording, camera, frame), -1 of one that is not stored."""
+        import pandas as pd
+
+        key = ["recording", "camera", "frame"]
+        stored, asked = (
+            pd.MultiIndex.from_frame(one[key].astype({"frame": "int64"})) for one in (self.index, faces)
+        )
+        return np.asarray(stored.get_indexer(asked))
+
     def mark_rows(self, rows: Sequence[int] | np.ndarray) -> str:
         """Fingerprint of these faces: what they were made from, and which they are."""
         rows = np.asarray(rows, np.int64)
@@ -187,14 +199,14 @@ def load_network_inputs(
     """Faces by row position at the network's input size: (n_rows, input_px, input_px, 3) uint8 RGB, read
     from disk.
 
-    Each is decoded once, at the smallest scale that is not below `input_px`, then area-averaged. They are
-    kept in the file `cache` (.npy, with a .json beside it that says what it was made from) and made again
+    Each is decoded once, at the smallest scale that is not below `input_px`, then resized. They are kept in
+    the file `cache` (.npy, with a .json beside it that says what it was made from) and made again
     when that changed. Memory does not grow with the number of faces.
     """
     rows = np.asarray(rows, np.int64)
     cache = Path(cache).with_suffix(".npy")
     note = cache.with_suffix(".json")
-    mark = fingerprint("network inputs", 1, store.mark_rows(rows), input_px)
+    mark = fingerprint("network inputs", 2, store.mark_rows(rows), input_px)
     shape = (len(rows), input_px, input_px, 3)
     if not len(rows):
         return np.empty(shape, np.uint8)
@@ -249,18 +261,25 @@ def decode_face(jpeg: Jpeg, input_px: int | None = None) -> np.ndarray:
     """RGB image of a JPEG, at its own size or at `input_px`."""
     import cv2
 
-    flag = cv2.IMREAD_COLOR
+    flag = 0
     if input_px is not None:
-        flag = next(
-            (getattr(cv2, name) for by, name in REDUCED.items() if jpeg.size_px // by >= input_px), flag
-        )
+        flag = next((getattr(cv2, name) for by, name in REDUCED.items() if jpeg.size_px // by >= input_px), 0)
+    flag |= cv2.IMREAD_COLOR_RGB  # OpenCV takes this one with the reduced grey ones alone, and means colour
     image = cv2.imdecode(np.frombuffer(jpeg.content, np.uint8), flag) if jpeg.content else None
     if image is None:
         raise PainlibError(
             f"Expected a JPEG, got {len(jpeg.content)} bytes that are none: {jpeg.blob}. {REMEDY}"
         )
-    if input_px is not None and image.shape[0] != input_px:
-        shrinks = image.shape[0] > input_px
-        method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        image = cv2.resize(image, (input_px, input_px), interpolation=method)
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    return image if input_px is None else resize_face(image, input_px)
+
+
+def resize_face(face: np.ndarray, input_px: int) -> np.ndarray:
+    """A face (side, side, 3) uint8 at (input_px, input_px), bilinear over all that a pixel stands for, as
+    torchvision and Pillow resize."""
+    import torch
+
+    if face.shape[0] == input_px:
+        return face
+    batch = torch.from_numpy(face)[None].permute(0, 3, 1, 2)
+    resized = torch.nn.functional.interpolate(batch, (input_px, input_px), mode="bilinear", antialias=True)
+    return resized[0].permute(1, 2, 0).numpy()

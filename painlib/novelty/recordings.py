@@ -66,7 +66,7 @@ def measure_confidence(judged: pd.DataFrame, painless: Collection[str]) -> pd.Da
 def measure_coverage(recordings: Sequence[Recording], faces: pd.DataFrame, workdir: Path) -> pd.DataFrame:
     """One row a recording: recording, coverage: share (0 to 1) of its time points with a face of any camera.
 
-    `faces`: rows of the face index. As `minutes` has it, without the minimum.
+    `faces`: a row a face: recording, camera, frame. As `minutes` has it, without the minimum.
     """
     rows = []
     for recording in recordings:
@@ -163,18 +163,20 @@ def check_cohort(
     frames: pd.DataFrame,
     workdir: Path,
     seed: int,
+    faces_folder: Path | None = None,
 ) -> Novelty:
     """Whether the animals of a judged cohort are such as the model knows.
 
     `frames`: the table of `judge_recordings`, whose maps are under `workdir`; at most FACES_PER_RECORDING
-    faces of each recording are looked at, drawn by `seed`. Without a `reference` the verdict is "cannot be
-    told".
+    faces of each recording are looked at, drawn by `seed` from those under `faces_folder` (None: `workdir`).
+    Without a `reference` the verdict is "cannot be told".
     """
     known = pd.DataFrame([(one.name, one.subject) for one in recordings], columns=["recording", "subject"])
     known["trained_on"] = mark_trained(known["subject"], card)
     if reference is None:
         return judge_novelty(None, join_measures(known.assign(n_faces=0), []))
-    store = FaceStore(workdir, recordings)
+    faces_folder = faces_folder or workdir
+    store = FaceStore(faces_folder, recordings)
     rows = draw_rows(store.index["recording"], seed, FACES_PER_RECORDING * max(1, len(known)))
     sample = store.index.iloc[rows]
     thumbnails = _load_thumbnails(store, sample, card.architecture.input_px, workdir)
@@ -183,8 +185,8 @@ def check_cohort(
     tables = [
         distances,
         measure_confidence(frames, list_painless(recordings)),
-        measure_coverage(recordings, store.index, workdir),
-        _read_attribution(sample, frames, workdir),
+        measure_coverage(recordings, frames, faces_folder),
+        _read_attribution(sample, frames, workdir, faces_folder),
     ]
     counts = known["recording"].map(distances.set_index("recording")["n_faces"]).fillna(0).astype(int)
     novelty = judge_novelty(reference, join_measures(known.assign(n_faces=counts), tables))
@@ -202,7 +204,9 @@ def _load_thumbnails(store: FaceStore, sample: pd.DataFrame, input_px: int, work
     return np.concatenate(parts)
 
 
-def _read_attribution(sample: pd.DataFrame, frames: pd.DataFrame, workdir: Path) -> pd.DataFrame:
+def _read_attribution(
+    sample: pd.DataFrame, frames: pd.DataFrame, workdir: Path, faces_folder: Path
+) -> pd.DataFrame:
     """`measure_attribution` on the stored maps of the faces of `sample`."""
     if sample.empty:
         return pd.DataFrame(columns=["recording", "attribution"])
@@ -213,5 +217,5 @@ def _read_attribution(sample: pd.DataFrame, frames: pd.DataFrame, workdir: Path)
     for code, label in enumerate(LABELS):
         own = (at >= 0) & ((judged > 0.5) == bool(code))
         found[own] = maps.read(at[own], label)
-    threshold = read_crop_facts(workdir)["likelihood_threshold"]
-    return measure_attribution(found, load_landmarks(sample, workdir, threshold), sample["recording"])
+    threshold = read_crop_facts(faces_folder)["likelihood_threshold"]
+    return measure_attribution(found, load_landmarks(sample, faces_folder, threshold), sample["recording"])

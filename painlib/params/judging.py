@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from painlib.params.fields import HOW, Device, FilePath, StageParams
+from painlib.params.fields import HOW, Device, FilePath, StageParams, raise_together
 
 
 class TrainParams(StageParams):
@@ -65,6 +66,9 @@ class PredictParams(StageParams):
     """03_predict: every face, two cameras into one time point, minutes."""
 
     model: FilePath | None = Field(description="model folder; null: the one in the workdir")
+    from_video: bool = Field(
+        description="videos to judgements in one pass by `model`, without 01_crop and stored faces (ours)"
+    )
     batch: int = Field(ge=1, le=8192, description="faces a batch", json_schema_extra=HOW)
     min_coverage: float = Field(
         ge=0,
@@ -86,3 +90,13 @@ class PredictParams(StageParams):
     workers: int = Field(
         ge=1, le=256, description="recordings judged at once, on a CPU", json_schema_extra=HOW
     )
+
+    @property
+    def faces_folder(self) -> Path:
+        """Where pose and faces of the recordings are: the workdir, or where this stage puts its own."""
+        return self.workdir / "predictions" / "from_video" if self.from_video else self.workdir
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
+        alone = self.from_video and self.model is None
+        return raise_together(self, ["from_video needs `model`, got null"] if alone else [])

@@ -267,7 +267,8 @@ def plot_left_out(
         places = np.flatnonzero((rows["reason"] == reason).to_numpy())
         total = len(places) if n_left_out is None else int(n_left_out.get(reason, 0))
         title = f"Left out: {_REASON_TEXT[reason]} ({measure}; {len(places)} of {count(total, 'face')})"
-        strips.append((title, _REASON_COLOURS[reason], places, f"no face was left out as {reason}"))
+        empty = "none of these faces is stored" if total else f"no face was left out as {reason}"
+        strips.append((title, _REASON_COLOURS[reason], places, empty))
     captions = [
         f"{shorten(str(row['subject']), 9)}  {row[measures[row['reason']]]:.2f}"
         for row in rows.to_dict("records")

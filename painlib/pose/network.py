@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 CARD_NAME = "pose_network.json"
 WEIGHTS_NAME = "pose_weights.safetensors"
+WHOLE_FRAME_PX = 1_000_000  # no frame is larger
 
 
 class PoseNetwork:
@@ -121,6 +122,11 @@ class PoseNetwork:
                 json.dumps(self._card(), indent=1, sort_keys=True), encoding="utf-8"
             )
         return folder
+
+    @property
+    def frame_px(self) -> tuple[int, int]:
+        """Width and height that frames are shrunk to fit; one that does not know them gets frames whole."""
+        return self.width or WHOLE_FRAME_PX, self.height or WHOLE_FRAME_PX
 
     def set_size(self, width: int, height: int) -> None:
         """Say what frames are shrunk to fit for this network, where it does not know (0)."""
