@@ -30,7 +30,7 @@ from painlib.tables import read_fingerprint, read_table, write_table, write_whol
 from painlib.work_places import Place, choose_place
 from painlib.workers import run_tasks, say_done
 
-FORMAT = 3  # raised when the same faces and model would give another table, or other maps
+FORMAT = 4  # raised when the same faces and model would give another table, or other maps
 
 
 def note_cut(card: ModelCard, workdir: Path) -> str:
@@ -116,13 +116,13 @@ class _Task:
     recording: Recording
     params: PredictParams
     model: Path
-    weights_sha256: str
+    card_mark: str
     device: str
 
 
 def _judge_on_workers(parts: Sequence[RecordingPart], params: PredictParams, place: Place) -> None:
     model = params.model or params.workdir / "model"
-    tasks = [_Task(part.recording, params, model, part.card.weights_sha256, place.device) for part in parts]
+    tasks = [_Task(part.recording, params, model, mark_card(part.card), place.device) for part in parts]
     total = max(sum(len(part.store) for part in parts), 1)
     report_progress("Judging faces", 0, total)
     results = run_tasks(
@@ -140,7 +140,7 @@ def _judge_on_workers(parts: Sequence[RecordingPart], params: PredictParams, pla
 
 def _work(task: _Task) -> None:
     """In a worker: a recording's table and maps go to disk."""
-    net, card = load_once(task.model, task.weights_sha256, task.device)
+    net, card = load_once(task.model, task.card_mark, task.device)
     part = RecordingPart(task.recording, card, task.params)
 
     def hear(description: str, done: int, total: int | None) -> None:
@@ -150,11 +150,16 @@ def _work(task: _Task) -> None:
         judge_recording(part, net, task.device)
 
 
+def mark_card(card: ModelCard) -> str:
+    """A fingerprint of all that a card says, the hash of the weights among it."""
+    return fingerprint("card", card.model_dump(mode="json"))
+
+
 @lru_cache(maxsize=1)
-def load_once(folder: Path, weights_sha256: str, device: str) -> tuple[PainNet, ModelCard]:
-    """In a worker: the model with these weights."""
+def load_once(folder: Path, card_mark: str, device: str) -> tuple[PainNet, ModelCard]:
+    """In a worker: the model with this card."""
     net, card = load_model(folder, device)
-    if card.weights_sha256 != weights_sha256:
+    if mark_card(card) != card_mark:
         raise PainlibError(
             f"Expected the model that this run began with, got another: {folder}. Do not train while "
             "recordings are judged; run again."

@@ -117,8 +117,11 @@ def begin_record(run: Run, workdir: Path) -> RunRecord:
 
 
 def finish_record(record: RunRecord, run: Run) -> None:
-    """Gather the faults that all stages have recorded, and write the record down."""
+    """Gather the faults that all stages of use have recorded, and write the record down."""
+    needless = {entry.name for entry in record.stages if entry.outcome == "not needed"}
     for stage in STAGES:
+        if stage.name in needless:
+            continue
         record.faults += [
             RecordedFault(stage=stage.name, recording=fault["recording"], message=fault["message"])
             for fault in (read_provenance(stage.name, run.stages[stage.name].workdir) or {}).get("faults", [])

@@ -111,7 +111,7 @@ def _describe_stage(
         "title": title or f"{stage.number} · {stage.name.capitalize()}",
         "sentence": sentence,
         "outcome": record.outcome if record else "waiting",
-        "reason": record.reason if record and record.outcome in ("ran", "failed", "not needed") else "",
+        "reason": _describe_reason(record, provenance),
         "message": record.message if record else "",
         "time": _describe_time(record, provenance),
         "device": provenance.get("device", ""),
@@ -142,6 +142,13 @@ def _read_introduction(notebook: Path) -> tuple[str, str]:
     title = next((line.lstrip("# ") for line in lines if line.startswith("#")), "")
     paragraph = " ".join(line for line in lines if line and not line.startswith(("#", "-", "|", ">")))
     return title, re.split(r"(?<=[.?!]) (?=[A-Z])", paragraph.removeprefix("Question. "))[0]
+
+
+def _describe_reason(record: StageRecord | None, provenance: dict[str, Any]) -> str:
+    if record is None or record.outcome not in ("ran", "failed", "not needed"):
+        return ""
+    earlier = record.outcome == "not needed" and provenance.get("finished")
+    return f"{record.reason}; what is shown is of an earlier run" if earlier else record.reason
 
 
 def _find_figures(workdir: Path, stage: Stage, provenance: dict[str, Any]) -> list[dict[str, Any]]:

@@ -96,8 +96,11 @@ def test_judging_from_video_needs_a_model_with_a_pose_network_and_no_labels(lab,
     save_model(tmp_path / "model", net, build_card(net))
     predict = {"model": str(tmp_path / "model"), "from_video": True}
     told = find_faults(lab, predict=predict, crop={"labels": "nowhere.csv"})
-    assert "expected a model with a pose network" in told
+    assert "predict.model: Parameter `from_video`: expected a model with a pose network" in told
+    assert "predict.model, faces cut as its own were: " in told  # 800 px of 64 x 48
     assert "nowhere.csv" not in told
+    told = find_faults(lab, predict={**predict, "abstain_below": 0.9})
+    assert "Parameter `abstain_below`" in told
 
 
 def test_a_tracker_file_has_a_row_for_each_frame(lab):

@@ -1,7 +1,9 @@
 """`03_predict` with `from_video`: the same judgements as of stored faces, with the room of one recording."""
 
+import pickle
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import clips
 import numpy as np
@@ -22,6 +24,7 @@ from painlib.fusion import pair_cameras
 from painlib.inputs import stage_inputs
 from painlib.judging import judge_recordings, summarise_recordings
 from painlib.model import PainNet, load_model, save_model
+from painlib.model_card import QualityLimits
 from painlib.novelty import check_cohort
 from painlib.novelty.reference import FACES_PER_RECORDING
 from painlib.one_pass import judge_videos
@@ -33,17 +36,45 @@ CROP_PX = 64
 HEAD = np.array([(80.0, 80.0), (65.0, 60.0), (95.0, 60.0)])  # px: nose, right eye, left eye
 
 
-class CountingNetwork(SpotNetwork):
-    """Of frames of one size; counts what it is asked."""
+class SizedNetwork(SpotNetwork):
+    """Knows the size of its frames; its points have names."""
 
     frame_px = (160, 120)
+    point_names = ("nose", "right_eye", "left_eye")
 
 
 @pytest.fixture
-def network(monkeypatch) -> CountingNetwork:
-    network = CountingNetwork()
+def network(monkeypatch) -> SizedNetwork:
+    network = SizedNetwork()
     monkeypatch.setattr(one_pass, "load_pose_network", lambda *args, **keys: network)
     return network
+
+
+class Calls:
+    """How often each step was taken."""
+
+    def __init__(self, monkeypatch) -> None:
+        self.n = {"extract_camera": 0, "judge_recording": 0}
+        for name in self.n:
+            monkeypatch.setattr(one_pass, name, self._count(name, getattr(one_pass, name)))
+
+    def _count(self, name: str, step: Callable) -> Callable:
+        def counted(*given: object, **named: object) -> object:
+            self.n[name] += 1
+            return step(*given, **named)
+
+        return counted
+
+    def take(self) -> tuple[int, int]:
+        """Cameras cut and recordings judged since it was last asked."""
+        taken = (self.n["extract_camera"], self.n["judge_recording"])
+        self.n = dict.fromkeys(self.n, 0)
+        return taken
+
+
+@pytest.fixture
+def calls(monkeypatch) -> Calls:
+    return Calls(monkeypatch)
 
 
 @pytest.fixture
@@ -102,11 +133,15 @@ def ask(workdir: Path, model: Path | None, **changes: object) -> PredictParams:
 def judge_stored(recordings: list[Recording], model: Path, workdir: Path) -> pd.DataFrame:
     """By 01_crop and 03_predict, with the faces stored between them."""
     net, card = load_model(model, "cpu")
-    settings = one_pass._Settings(160, 120, "float32", "shift", card.crop.jpeg_quality)
+    settings = SimpleNamespace(
+        pose_source="network", point_names=["nose", "right_eye", "left_eye"], individual=None, pose_width=160,
+        pose_height=120, pose_batch=8, pose_precision="float32", pose_follow=False, decoder="software",
+        border="shift", jpeg_quality=95,
+    )  # fmt: skip
     for recording in recordings:
         for video in recording.cameras:
             extract_camera(
-                video, workdir, params=settings, network=CountingNetwork(), threshold=0.9, crop_px=CROP_PX
+                video, workdir, params=settings, network=SizedNetwork(), threshold=0.9, crop_px=CROP_PX
             )
     write_crop_facts(workdir, card.crop.model_dump())
     return judge_recordings(recordings, net, card, ask(workdir, model, from_video=False))
@@ -165,16 +200,73 @@ def test_later_steps_go_on_from_there(recordings, model, network, tmp_path):
     ).state == ("cannot be told")
 
 
-def test_what_is_finished_is_not_done_again_and_another_film_is(recordings, model, network, tmp_path):
+def test_what_is_finished_is_not_done_again_and_another_film_is(recordings, model, network, calls, tmp_path):
     _, first, *_ = judge(recordings, model, tmp_path / "run")
-    network.n_images = 0
+    assert calls.take() == (4, 3)
     _, second, *_ = judge(recordings, model, tmp_path / "run")
-    assert network.n_images == 0
+    assert calls.take() == (0, 0)
     pd.testing.assert_frame_equal(first, second)
     film(tmp_path / "m1_pre_A.mp4", 3, 50)
     _, third, *_ = judge(recordings, model, tmp_path / "run")
-    assert network.n_images == N_FRAMES
+    assert calls.take() == (1, 1)
     assert third["recording"].value_counts().to_dict() == {"m2_post": 150, "m1_pre": 50}
+
+
+def test_what_was_deleted_is_made_again(recordings, model, network, calls, tmp_path):
+    _, first, *_ = judge(recordings, model, tmp_path / "run")
+    calls.take()
+    (ask(tmp_path / "run", model).faces_folder / "faces" / "m1_pre_A.jpgs").unlink()
+    _, second, _, _ = judge(recordings, model, tmp_path / "run")
+    assert calls.take() == (1, 1)
+    pd.testing.assert_frame_equal(first, second)
+
+
+def test_a_camera_that_is_gone_is_judged_without(recordings, model, network, calls, tmp_path):
+    judge(recordings, model, tmp_path / "run")
+    calls.take()
+    alone = describe("m2_post", recordings[0].cameras[:1])
+    _, frames, *_ = judge([alone, *recordings[1:]], model, tmp_path / "run")
+    assert calls.take() == (1, 1)
+    assert frames.groupby(["recording", "camera"]).size().to_dict() == {
+        ("m2_post", "A"): 80,
+        ("m1_pre", "A"): 75,
+    }
+
+
+def test_workers_judge_as_this_process_does(recordings, model, network, calls, tmp_path, monkeypatch):
+    expected = judge(recordings, model, tmp_path / "here")[1]
+    (tmp_path / "m3_post_A.mp4").write_bytes(b"no film")
+    calls.take()
+    said = []
+
+    def work(function: Callable, tasks: list, workers: int, on_progress: Callable, on_gpus: bool) -> list:
+        monkeypatch.setattr(one_pass, "say_done", said.append)
+        results: list = []
+        for task in pickle.loads(pickle.dumps(tasks)):
+            try:
+                results += [function(task), function(task)][:1]  # once more, as when a worker is lost
+            except PainlibError as fault:
+                results.append(fault)
+        return results
+
+    monkeypatch.setattr(one_pass, "run_tasks", work)
+    judged, frames, faults, _ = judge(recordings, model, tmp_path / "there", workers=2)
+    assert [one.name for one in judged] == ["m2_post", "m1_pre"]
+    pd.testing.assert_frame_equal(frames, expected)
+    assert faults["recording"].tolist() == ["m3_post"]
+    assert calls.take() == (4, 2)
+    assert max(said) == 2 * N_FRAMES
+
+
+def test_a_model_that_was_changed_meanwhile_is_not_taken_for_this_one(
+    recordings, model, network, tmp_path, monkeypatch
+):
+    net, card = load_model(model, "cpu")
+    monkeypatch.setattr(one_pass, "run_tasks", lambda work, tasks, *a, **k: [work(one) for one in tasks])
+    limits = QualityLimits(max_turn=0.0, min_size=9.0)
+    save_model(model, net, card.model_copy(update={"quality_limits": limits}))
+    with pytest.raises(PainlibError, match="Expected the model that this run began with"):
+        judge_videos(recordings[:2], net, card, ask(tmp_path / "run", model, workers=2))
 
 
 def test_a_broken_film_loses_no_other_recording_and_leaves_no_faces(recordings, model, network, tmp_path):
@@ -196,21 +288,23 @@ def test_a_broken_film_loses_no_other_recording_and_leaves_no_faces(recordings, 
 @pytest.mark.parametrize("step", ["judge_recording", "_keep_few"])
 def test_a_killed_one_goes_on_with_the_same_result(recordings, model, network, tmp_path, monkeypatch, step):
     expected = judge(recordings, model, tmp_path / "whole")[1]
-    stopped: Callable = pytest.fail
 
     def stop(*given: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        where = one_pass if step == "judge_recording" else one_pass._Pass
-        stopped = getattr(where, step)
-        patch.setattr(where, step, stop)
+        patch.setattr(one_pass if step == "judge_recording" else one_pass._Pass, step, stop)
         with pytest.raises(KeyboardInterrupt):
             judge(recordings, model, tmp_path / "run")
-    assert getattr(where, step) is stopped
     network.n_images = 0
+    summaries: list[dict] = []
+    extract = one_pass.extract_camera
+    monkeypatch.setattr(
+        one_pass, "extract_camera", lambda *a, **k: (summaries.append(extract(*a, **k)), summaries[-1])[1]
+    )
     _, frames, *_ = judge(recordings, model, tmp_path / "run")
-    assert network.n_images == 2 * N_FRAMES  # the two cameras of the first recording were cut
+    assert [one["resumed"] for one in summaries] == [True, True, False, False]  # as far as it was cut
+    assert network.n_images == 2 * N_FRAMES
     pd.testing.assert_frame_equal(frames, expected)
     kept = FaceStore(ask(tmp_path / "run", model).faces_folder)
     assert len(kept) == 2 * FACES_PER_RECORDING

@@ -16,14 +16,12 @@ def check_labels(run: Run, cohort: pd.DataFrame, findings: Findings) -> None:
     """A model to judge with; or recordings of both labels, and animals enough to hold some of them out."""
     from painlib.cohort import video_rows
     from painlib.model_card import LABELS, read_card
-    from painlib.one_pass import find_pose_network
 
     predict = cast(PredictParams, run.stages["predict"])
     if predict.model is not None:
-        with findings.gather("predict.model: "):
-            card = read_card(predict.model)
-            if predict.from_video:
-                find_pose_network(predict.model, card)
+        if not predict.from_video:
+            with findings.gather("predict.model: "):
+                read_card(predict.model)
         return
     recordings = video_rows(cohort).drop_duplicates("recording")
     missing = sorted(set(LABELS) - set(recordings["label"]))

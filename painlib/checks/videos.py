@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from painlib.cohort import Recording, VideoPart
+    from painlib.faces.crop import Border
     from painlib.video import VideoInfo
 
 
@@ -51,7 +52,7 @@ def check_videos(cohort: pd.DataFrame, crop: CropParams | None, findings: Findin
     for recording in recordings:
         _check_time_zero(recording, films, findings)
     if crop is not None:
-        _check_crop_px(crop, films, findings)
+        check_crop_px(crop.crop_px, crop.border, films, findings)
     if films:
         findings.tell("videos", _describe_films(films))
     return films
@@ -86,11 +87,17 @@ def _check_time_zero(recording: Recording, films: dict[str, Film], findings: Fin
         )
 
 
-def _check_crop_px(params: CropParams, films: dict[str, Film], findings: Findings) -> None:
+def check_crop_px(
+    crop_px: int | None,
+    border: Border,
+    films: dict[str, Film],
+    findings: Findings,
+    whose: str = "crop.crop_px",
+) -> None:
     """Whether a square of `crop_px` has room in the images, where the border rule asks for it."""
     from painlib.faces.crop import place_square
 
-    if params.crop_px is None or params.border == "pad":
+    if crop_px is None or border == "pad":
         return
     sizes: dict[tuple[int, int], list[str]] = {}
     for path, film in films.items():
@@ -98,14 +105,14 @@ def _check_crop_px(params: CropParams, films: dict[str, Film], findings: Finding
     for (width, height), paths in sizes.items():
         videos = f"{paths[0]}{f' and {len(paths) - 1} more' if len(paths) > 1 else ''}"
         try:
-            fits = place_square((width / 2, height / 2), params.crop_px, width, height, params.border)
+            fits = place_square((width / 2, height / 2), crop_px, width, height, border)
         except PainlibError as fault:
-            findings.blame(f"crop.crop_px: {fault} Videos: {videos}.")
+            findings.blame(f"{whose}: {fault} Videos: {videos}.")
             continue
         if fits is None:
             findings.blame(
-                "crop.crop_px: expected a square that fits the image (`border: drop` leaves out all others: "
-                f"no face would be left), got {params.crop_px} px for {width} x {height} px. Choose a "
+                f"{whose}: expected a square that fits the image (`border: drop` leaves out all others: "
+                f"no face would be left), got {crop_px} px for {width} x {height} px. Choose a "
                 f"smaller `crop_px`, or `border: pad`. Videos: {videos}."
             )
 

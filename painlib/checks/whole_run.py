@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 from painlib.checks.findings import Findings, Row
 from painlib.checks.groups import check_treatments
 from painlib.checks.learning import check_devices, check_labels
+from painlib.checks.one_pass import check_one_pass
 from painlib.checks.places import check_disk
 from painlib.checks.pose import check_pose
 from painlib.checks.videos import check_videos
@@ -47,18 +48,21 @@ def check_run(parameter_file: str | Path, notebooks: Path) -> tuple[list[Row], F
         return findings.rows, findings.faults
     cohort = _check_cohort(cohort_file, findings)
     crop: CropParams | None = None
-    if run is not None and not cast(PredictParams, run.stages["predict"]).from_video:
+    predict = cast(PredictParams, run.stages["predict"]) if run is not None else None
+    if run is not None and predict is not None and not predict.from_video:
         crop = cast(CropParams, run.stages["crop"])
     films = check_videos(cohort, crop, findings) if cohort is not None else {}
-    if run is not None:
+    if run is not None and predict is not None:
         from painlib.grimace import check_scores
         from painlib.locomotion.arena_checks import check_arenas
         from painlib.workers.checking import check_cluster
 
-        workdir = run.stages["crop"].workdir
         if crop is not None:
             check_pose(crop, cohort, films, findings)
-            check_disk(crop, cast(TrainParams, run.stages["train"]).input_px, films, findings)
+            input_px = cast(TrainParams, run.stages["train"]).input_px
+            check_disk(crop.workdir, crop.crop_px, input_px, films, findings)
+        else:
+            check_one_pass(predict, films, findings)
         if cohort is not None:
             check_labels(run, cohort, findings)
             check_treatments(cast(StatisticsParams, run.stages["statistics"]), cohort, findings)
@@ -66,7 +70,7 @@ def check_run(parameter_file: str | Path, notebooks: Path) -> tuple[list[Row], F
         _check_marks(cast(RegionsParams, run.stages["regions"]), findings)
         check_scores(cast(GrimaceParams, run.stages["grimace"]), findings.rows, findings.faults)
         check_arenas(cast(LocomotionParams, run.stages["locomotion"]), findings.rows, findings.faults)
-        check_cluster(run.cluster, workdir, findings.rows, findings.faults)
+        check_cluster(run.cluster, predict.workdir, findings.rows, findings.faults)
     return findings.rows, findings.faults
 
 

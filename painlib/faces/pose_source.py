@@ -13,6 +13,7 @@ from painlib.faces.cohort import suggest_from_videos
 from painlib.faults import PainlibError
 from painlib.params import CropParams
 from painlib.pose import choose_likelihood_threshold, load_labels, load_pose_network, train_pose
+from painlib.provenance import read_provenance
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -106,11 +107,13 @@ def choose_threshold(params: CropParams, evaluation: pd.DataFrame) -> float:
 
 
 def copy_pose_network(workdir: Path, model_folder: Path) -> str | None:
-    """Copy `workdir/pose_network/network` to `model_folder/pose`; its name there, or None without one."""
+    """Copy `workdir/pose_network/network` to `model_folder/pose`; its name there, or None without one, and
+    where `01_crop` read tracker files: one that lies there found none of these faces."""
     source, target = workdir / "pose_network" / "network", model_folder / "pose"
     beside = model_folder / ".pose.part"
     shutil.rmtree(beside, ignore_errors=True)
-    if not source.is_dir():
+    crop = (read_provenance("crop", workdir) or {}).get("params", {})
+    if not source.is_dir() or crop.get("pose_source") == "tracker":
         shutil.rmtree(target, ignore_errors=True)
         return None
     shutil.copytree(source, beside)

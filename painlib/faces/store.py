@@ -92,10 +92,11 @@ class FaceStore:
         self.folder: Place = (
             f"{workdir}".rstrip("/") + "/faces" if is_url(workdir) else Path(workdir) / "faces"
         )
+        recordings = None if recordings is None else list(recordings)
         wanted = None if recordings is None else {key for one in recordings for key in _list_cameras(one)}
         self._blobs: list[Place] = []
         tables, marks = [], []
-        for place in _list_indexes(self.folder):
+        for place in _list_indexes(self.folder, recordings):
             if wanted is not None and not any(name_file(place).startswith(f"{name}_") for name, _ in wanted):
                 continue
             table, mark = _read_index(place)
@@ -154,7 +155,11 @@ class FaceStore:
         ]
 
 
-def _list_indexes(folder: Place) -> list[Place]:
+def _list_indexes(folder: Place, recordings: Sequence[str | Recording] | None) -> list[Place]:
+    if isinstance(folder, Path) and recordings and not any(isinstance(one, str) for one in recordings):
+        # No other recording's, which another process may be at.
+        own = {f"{name}_{camera}{INDEX}" for one in recordings for name, camera in _list_cameras(one)}
+        return [path for name in sorted(own) if (path := folder / name).is_file()]
     if isinstance(folder, Path):
         return list(sorted(folder.glob(f"*{INDEX}")))
     return list(list_files(folder, INDEX))

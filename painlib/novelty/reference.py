@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -105,12 +106,19 @@ class Reference:
 
 
 def draw_rows(recordings: pd.Series, seed: int, most: int = MOST_FACES) -> np.ndarray:
-    """At most FACES_PER_RECORDING row positions of each recording, `most` in all, at random, in order."""
+    """At most FACES_PER_RECORDING row positions of each recording, `most` in all, at random, in order.
+
+    Which ones of a recording does not depend on what other recordings there are, but for `most`.
+    """
     position = pd.Series(np.arange(len(recordings)), index=recordings.to_numpy())
     groups = position.groupby(level=0, sort=True)
     each = max(1, min(FACES_PER_RECORDING, most // max(1, groups.ngroups)))
-    rng = np.random.default_rng(seed)
-    parts = [rng.choice(rows.to_numpy(), min(each, len(rows)), replace=False) for _, rows in groups]
+    parts = [
+        np.random.default_rng([seed, zlib.crc32(str(name).encode())]).choice(
+            rows.to_numpy(), min(each, len(rows)), replace=False
+        )
+        for name, rows in groups
+    ]
     return np.sort(np.concatenate(parts)) if parts else np.empty(0, np.int64)
 
 

@@ -12,7 +12,7 @@ from painlib.faults import PainlibError
 from painlib.model import PainNet
 from painlib.tables import write_whole
 
-CHECKPOINT_FORMAT = 2
+CHECKPOINT_FORMAT = 3
 
 
 def save_checkpoint(
