@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
@@ -244,7 +243,10 @@ def _is_current(cache: Path, note: Path, mark: str) -> bool:
 
 
 def _decode_chunks(store: FaceStore, rows: np.ndarray, input_px: int) -> Iterator[bytes]:
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    import cv2
+
+    # As many as OpenCV may have here: one in a worker.
+    with ThreadPoolExecutor(max(1, cv2.getNumThreads())) as pool:
         for begin in range(0, len(rows), CHUNK):
             report_progress("Faces at input size", begin, len(rows))
             jpegs = store.read_jpegs(rows[begin : begin + CHUNK])
