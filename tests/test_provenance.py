@@ -46,6 +46,7 @@ class Project:
     def params(self, **changes: Any) -> PredictParams:
         values = {"model": None, "batch": 8, "min_coverage": 0.1, "device": "auto", "seed": 3}
         values |= {
+            "from_video": False,
             "abstain_below": 0.5,
             "min_sharpness": None,
             "min_size": None,

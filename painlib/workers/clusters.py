@@ -34,6 +34,8 @@ SETTINGS: dict[str, Any] = {
     "distributed.scheduler.worker-ttl": None,
     "distributed.comm.timeouts.connect": "120s",
     "distributed.admin.tick.limit": "1h",
+    # Dask looks at what its workers are at a hundred times a second, which costs drawing a twentieth.
+    "distributed.worker.profile.enabled": False,
     # Dask has workers give every freed page back at once, which costs drawing and training half their speed.
     "distributed.nanny.pre-spawn-environ": dict(VARIABLES),
 }
