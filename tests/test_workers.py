@@ -15,7 +15,9 @@ from painlib.faults import PainlibError
 from painlib.workers import end_local_workers, run_tasks, say_done
 
 RUN_ON = """
+import faulthandler
 import sys
+faulthandler.dump_traceback_later(100)  # one that hangs says where
 sys.path[:0] = {paths!r}
 from test_workers import note_and_wait
 from painlib.workers import run_tasks
@@ -180,17 +182,19 @@ def test_an_interrupted_run_does_not_wait_for_its_tasks():
 def test_workers_leave_with_the_process_that_started_them(tmp_path, ending):
     note = tmp_path / "worker"
     code = RUN_ON.format(paths=sys.path, note=str(note))
-    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
+    said = tmp_path / "said"
+    with said.open("w") as stderr:
+        process = subprocess.Popen([sys.executable, "-c", code], stderr=stderr)
     try:
         wait_until(lambda: (note.is_file() and note.read_text()) or process.poll() is not None)
         assert process.poll() is None
-        # Once more after a while: Python drops an interrupt that falls into a finaliser.
-        for seconds in (30, 60):
+        # Again after a while, as a person would: Python drops an interrupt that falls into a finaliser.
+        for _ in range(4):
             process.send_signal(ending)
             with suppress(subprocess.TimeoutExpired):
-                process.wait(seconds)
+                process.wait(30)
                 break
-        assert process.poll() is not None
+        assert process.poll() is not None, said.read_text()
     finally:
         process.kill()
         process.wait()
