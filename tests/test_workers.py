@@ -16,8 +16,11 @@ from painlib.workers import end_local_workers, run_tasks, say_done
 
 RUN_ON = """
 import faulthandler
+import signal
 import sys
-faulthandler.dump_traceback_later(100)  # one that hangs says where
+faulthandler.dump_traceback_later(80)  # one that hangs says where
+# A shell's background job starts with SIGINT ignored, and so do its children.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path[:0] = {paths!r}
 from test_workers import note_and_wait
 from painlib.workers import run_tasks
@@ -189,7 +192,7 @@ def test_workers_leave_with_the_process_that_started_them(tmp_path, ending):
         wait_until(lambda: (note.is_file() and note.read_text()) or process.poll() is not None)
         assert process.poll() is None
         # Again after a while, as a person would: Python drops an interrupt that falls into a finaliser.
-        for _ in range(4):
+        for _ in range(3):
             process.send_signal(ending)
             with suppress(subprocess.TimeoutExpired):
                 process.wait(30)
