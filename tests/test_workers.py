@@ -19,8 +19,9 @@ import faulthandler
 import signal
 import sys
 faulthandler.dump_traceback_later(80)  # one that hangs says where
-# A shell's background job starts with SIGINT ignored, and so do its children.
+# A shell's background job starts with SIGINT ignored, and so do its children; a blocked one is inherited too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
 sys.path[:0] = {paths!r}
 from test_workers import note_and_wait
 from painlib.workers import run_tasks
